@@ -1,4 +1,4 @@
-/** Signs what was added to the audit trails since the last time, and puts the signatures where they are anchored. */
+/** Enters the grants of slow actions into the audit trails, signs what was added since the last time, and puts the signatures where they are anchored. */
 import { Context } from '@temporalio/activity';
 import { checkpointRound } from '../src/trail/round.js';
 import type { CheckpointRound } from './contract.js';
@@ -7,7 +7,7 @@ import type { Dependencies } from './deps.js';
 /** What one trail has wrong keeps no other from its checkpoint; the next round tries again. */
 export async function checkpointTrails({ ledger, keyring, anchors = [] }: Dependencies): Promise<CheckpointRound> {
   const context = Context.current();
-  const { checkpoints, problems } = await checkpointRound({
+  const { entered, checkpoints, problems } = await checkpointRound({
     ledger,
     keyring,
     anchors,
@@ -15,9 +15,13 @@ export async function checkpointTrails({ ledger, keyring, anchors = [] }: Depend
     progress: () => context.heartbeat(),
   });
   for (const { tenant, error } of problems) {
-    context.log.error('an audit trail has no checkpoint, or it is not anchored', { tenant, ...error.toJSON() });
+    context.log.error('an audit trail has no checkpoint, or it is not anchored, or lacks grants', {
+      tenant,
+      ...error.toJSON(),
+    });
   }
   return {
+    entered,
     tenants: checkpoints.length,
     made: checkpoints.filter(({ made }) => made).length,
     problems: problems.map(({ tenant, error }) => ({ tenant, ...error.toJSON() })),

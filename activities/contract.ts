@@ -309,6 +309,8 @@ export type ActionState =
 
 /** What a round over the audit trails came to. */
 export interface CheckpointRound {
+  /** How many grants came into the trails before the receipts of their actions. */
+  readonly entered: number;
   /** How many trails have a checkpoint over everything they have. */
   readonly tenants: number;
   /** How many of these are new. */

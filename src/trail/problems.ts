@@ -17,6 +17,8 @@ export const TRAIL_PROBLEMS = {
   receipt_place: 'A receipt says another tenant, action or number than its entry.',
   receipt_link: 'A receipt does not name the receipt before it.',
   receipt_missing: 'A receipt has no entry. The entry after it.',
+  grant_entry:
+    'A grant has two entries, or the receipt of its action does not name the one that it has. The second of them.',
   checkpoint_signature: 'A checkpoint does not verify. The number of entries before it.',
   checkpoint_tenant: 'A checkpoint is of another tenant.',
   checkpoint_order: 'A checkpoint is repeated, or older than the one before.',

@@ -1,9 +1,10 @@
-/** One round over all trails: each gets a checkpoint over what was added, and each anchor the checkpoints that it has not. */
+/** One round over all trails: grants of slow actions are entered, each trail gets a checkpoint over what was added, and each anchor the checkpoints that it has not. */
 import { asCountersignError, type CountersignError } from '../action/errors.js';
 import type { Ledger } from '../ledger/index.js';
 import type { Keyring } from '../trust/index.js';
 import type { Anchor } from './anchors/anchor.js';
 import { checkpointTrail, type Checkpoint } from './checkpoint.js';
+import { enterUsedGrants } from './entered-grants.js';
 
 export interface RoundOptions {
   readonly ledger: Pick<Ledger, 'trail'>;
@@ -11,12 +12,16 @@ export interface RoundOptions {
   readonly anchors: readonly Anchor[];
   /** Default: every tenant that has a trail. */
   readonly tenants?: readonly string[];
+  /** A grant is entered when it was used longer ago than this and its action has no outcome. Milliseconds, default 60,000. */
+  readonly enterAfterMs?: number;
   readonly signal: AbortSignal;
-  /** Called after each tenant. */
+  /** Called as it goes on: at least once for each tenant. */
   readonly progress?: () => void;
 }
 
 export interface RoundReport {
+  /** How many grants were entered. */
+  readonly entered: number;
   readonly checkpoints: readonly (Pick<Checkpoint, 'made'> & Checkpoint['claims'])[];
   /** What went wrong, tenant by tenant: the others are done. */
   readonly problems: readonly { readonly tenant: string; readonly error: CountersignError }[];
@@ -27,6 +32,14 @@ export async function checkpointRound(options: RoundOptions): Promise<RoundRepor
   const { ledger, keyring, anchors, signal, progress = () => {} } = options;
   const checkpoints: RoundReport['checkpoints'][number][] = [];
   const problems: { tenant: string; error: CountersignError }[] = [];
+  const entered = await enterUsedGrants({
+    ledger,
+    tenants: options.tenants,
+    olderThanMs: options.enterAfterMs,
+    signal,
+    progress,
+    problem: (tenant, error) => problems.push({ tenant, error }),
+  });
   for (const tenant of options.tenants ?? (await ledger.trail.tenants())) {
     signal.throwIfAborted();
     try {
@@ -48,5 +61,5 @@ export async function checkpointRound(options: RoundOptions): Promise<RoundRepor
     }
     progress();
   }
-  return { checkpoints, problems };
+  return { entered, checkpoints, problems };
 }

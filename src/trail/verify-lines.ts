@@ -6,6 +6,7 @@ import { verifyCheckpoint } from '../trust/index.js';
 import { AnchoredCheckpoints, type AnchorLine } from './anchored.js';
 import { readEntry } from './entry.js';
 import { Evidence } from './evidence.js';
+import { GrantEntries } from './grant-entries.js';
 import { FORMAT, readLine, type TrailLine } from './format.js';
 import type { TrailKeys } from './keys.js';
 import { Frontier, leafHash } from './merkle.js';
@@ -39,6 +40,7 @@ class Verification {
   readonly #problems = new Problems();
   readonly #anchors = new AnchoredCheckpoints();
   readonly #evidence: Evidence;
+  readonly #grants = new GrantEntries((problem) => this.#problems.add(problem));
   readonly #stamped: StampedCheckpoints;
   readonly #tree = new Frontier();
   #line = 0;
@@ -138,6 +140,7 @@ class Verification {
     this.#last = { seq: body.seq, hash: computed };
     this.#tree.append(leaf);
     await this.#evidence.take(body, evidence);
+    this.#grants.take(body);
     this.#compareAnchors();
   }
 

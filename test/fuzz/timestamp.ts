@@ -1,8 +1,9 @@
-/** What an authority for time stamps answers, and the tokens that an audit finds years later: ASN.1, from outside. */
+/** What an authority for time stamps answers, and the tokens and lists of revoked certificates that an audit finds years later: ASN.1, from outside. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { trustedCertificates } from '../../src/trail/timestamps/chain.js';
 import { tokenIn } from '../../src/trail/timestamps/exchange.js';
+import { revocationLists } from '../../src/trail/timestamps/revocation-list.js';
 import { verifyTimestamp } from '../../src/trail/timestamps/verify.js';
 import { holds, refusedOr, type Target } from './target.js';
 
@@ -43,6 +44,13 @@ export const timestamp: Target = {
       const found = await refusedOr(() => verifyTimestamp(token, { data: 'a checkpoint', trusted }));
       if (found === undefined) continue;
       holds(SAID.has(`${found.at.toISOString()} ${found.authority}`), 'a time stamp verifies that nobody signed');
+    }
+    for (const list of (await refusedOr(() => revocationLists(bytes, 'corpus'))) ?? []) {
+      for (const issuer of trusted) {
+        const flaw = await refusedOr(() => list.flawUnder(issuer) ?? 'none');
+        holds(flaw !== 'none', 'a list verifies that nobody signed');
+        await refusedOr(() => list.gapFor(issuer, new Date(0)) ?? 'none');
+      }
     }
   },
 };

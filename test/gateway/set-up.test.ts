@@ -4,7 +4,7 @@ import { pendingGatewayTables, setUpTables } from '../../src/gateway/store/set-u
 import { Database, Ledger } from '../../src/ledger/index.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
 
-const ALL = ['0001-ledger', '0002-trail', '0003-radar', '0004-canaries', '0001-gateway'];
+const ALL = ['0001-ledger', '0002-trail', '0003-radar', '0004-canaries', '0005-trail-grants', '0001-gateway'];
 
 let server: TestDatabase;
 const opened: Database[] = [];

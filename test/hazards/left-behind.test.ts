@@ -3,8 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Reconciled } from '../../activities/contract.js';
+import type { CheckpointRound, Reconciled } from '../../activities/contract.js';
 import type { FaultPoint } from '../../activities/index.js';
 import type { Countersign } from '../../src/client/countersign.js';
 import { verifyReceipts } from '../../src/receipts/verify.js';
@@ -114,6 +115,35 @@ describe('terminated', () => {
     expect(await stack.spent('spending')).toEqual({ used: before.used + 7, held: 0 });
     await nothingIsHeld();
     expect(await qty(3)).toBe(7);
+  });
+
+  test('after the effect, over a minute ago: the trail has the grant, signed, before anybody has said how it ended', async () => {
+    const proposal = set(290, 7);
+    const { actionId } = proposal;
+    await leftAt('execute.after-effect', proposal);
+    await handleOf(actionId).terminate('operator');
+    const superuser = new pg.Client({ connectionString: stack.ledgerUrl });
+    await superuser.connect();
+    await superuser.query(`set session_replication_role = replica;
+      update countersign.grants set used_at = used_at - interval '61 seconds' where action_id = '${actionId}'`);
+    await superuser.end();
+    await stack.startWorker();
+    const round = await admin.temporal.workflow.execute<() => Promise<CheckpointRound>>('checkpointTrails', {
+      workflowId: `checkpoint-${randomUUID()}`,
+      taskQueue: stack.temporal.taskQueue,
+    });
+    expect(round).toMatchObject({ entered: 1, problems: [] });
+    const [entered = 0, ...more] = await stack.ledger.trail.about(TENANT, actionId);
+    expect(more).toEqual([]);
+    expect((await stack.ledger.trail.lastCheckpoint(TENANT))?.size).toBeGreaterThanOrEqual(entered);
+
+    await reconcile();
+    expect(await ended(admin, proposal)).toMatchObject({ status: 'unknown', error: { code: 'EFFECT_UNKNOWN' } });
+    const [, last = 0] = await stack.ledger.trail.about(TENANT, actionId);
+    for await (const { entry } of stack.ledger.trail.entries(TENANT, { after: last - 1, upTo: last })) {
+      expect(JSON.parse(entry)).toMatchObject({ kind: 'receipt', grants: [{ entry: entered }] });
+    }
+    expect(last).toBeGreaterThan(entered);
   });
 
   test('while people think: it is over, nobody can approve it any more, and another content does not take its place', async () => {

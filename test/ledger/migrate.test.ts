@@ -4,7 +4,7 @@ import { Ledger } from '../../src/ledger/index.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
 import { admission, recordOutcome, settlement, times } from './support.js';
 
-const ALL = ['0001-ledger', '0002-trail', '0003-radar', '0004-canaries'];
+const ALL = ['0001-ledger', '0002-trail', '0003-radar', '0004-canaries', '0005-trail-grants'];
 
 describe('setting the ledger up', () => {
   let database: TestDatabase;

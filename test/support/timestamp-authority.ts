@@ -1,5 +1,5 @@
 /** A time-stamping authority (RFC 3161) with certificates of its own, which can be told to do any of it wrongly. */
-import { createHash, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
+import { constants, createHash, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -19,6 +19,7 @@ import {
   SignerInfo,
   SignerInfos,
 } from '@peculiar/asn1-cms';
+import { id_mgf1, RsaSaPssParams } from '@peculiar/asn1-rsa';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import {
   Accuracy,
@@ -36,10 +37,14 @@ import {
   AttributeValue,
   BasicConstraints,
   Certificate,
+  CertificateList,
+  CRLReason,
+  type CRLReasons,
   ExtendedKeyUsage,
   Extension,
   Extensions,
   id_ce_basicConstraints,
+  id_ce_cRLReasons,
   id_ce_extKeyUsage,
   id_ce_keyUsage,
   id_kp_timeStamping,
@@ -47,8 +52,11 @@ import {
   KeyUsageFlags,
   Name,
   RelativeDistinguishedName,
+  RevokedCertificate,
   SubjectPublicKeyInfo,
   TBSCertificate,
+  TBSCertList,
+  Time,
   Validity,
   Version,
 } from '@peculiar/asn1-x509';
@@ -58,6 +66,9 @@ const ECDSA_SHA1 = '1.2.840.10045.4.1';
 const ECDSA_SHA256 = '1.2.840.10045.4.3.2';
 const RSA_SHA256 = '1.2.840.113549.1.1.11';
 const SHA256 = '2.16.840.1.101.3.4.2.1';
+const SHA512 = '2.16.840.1.101.3.4.2.3';
+const RSA_PSS = '1.2.840.113549.1.1.10';
+const ED25519 = '1.3.101.112';
 const DAY_MS = 86_400_000;
 
 /** A certificate with its key. */
@@ -86,6 +97,54 @@ export interface IssueOptions {
   readonly keys?: { readonly publicKey: KeyObject; readonly privateKey: KeyObject };
   /** What its signature is over, and what it says of that. Default: SHA-256. */
   readonly hash?: 'sha1';
+  /** Signed with RSASSA-PSS, where the key is of RSA. */
+  readonly pss?: Partial<PssOptions>;
+}
+
+export interface PssOptions {
+  /** Object identifiers. Default: SHA-256. */
+  readonly hash: string;
+  readonly mask: string;
+  /** Default: 32. */
+  readonly salt: number;
+  readonly trailer: number;
+}
+
+/** How a key signs, and what says so. */
+interface Signing {
+  readonly algorithm: AlgorithmIdentifier;
+  readonly sign: (data: Buffer) => Buffer;
+}
+
+const pss: PssOptions = { hash: SHA256, mask: SHA256, salt: 32, trailer: 1 };
+
+function signing(key: KeyObject, how?: Partial<PssOptions>): Signing {
+  if (key.asymmetricKeyType === 'ed25519') {
+    return { algorithm: new AlgorithmIdentifier({ algorithm: ED25519 }), sign: (data) => sign(null, data, key) };
+  }
+  if (how === undefined && key.asymmetricKeyType !== 'rsa-pss') {
+    return {
+      algorithm: new AlgorithmIdentifier({ algorithm: algorithmOf(key) }),
+      sign: (data) => sign('sha256', data, key),
+    };
+  }
+  const { hash, mask, salt, trailer } = { ...pss, ...how };
+  const parameters = new RsaSaPssParams({
+    hashAlgorithm: new AlgorithmIdentifier({ algorithm: hash }),
+    maskGenAlgorithm: new AlgorithmIdentifier({
+      algorithm: id_mgf1,
+      parameters: AsnConvert.serialize(new AlgorithmIdentifier({ algorithm: mask })),
+    }),
+    saltLength: salt,
+    trailerField: trailer,
+  });
+  return {
+    algorithm: new AlgorithmIdentifier({ algorithm: RSA_PSS, parameters: AsnConvert.serialize(parameters) }),
+    sign: (data) => {
+      const name = hash === SHA512 ? 'sha512' : hash === SHA256 ? 'sha256' : 'sha1';
+      return sign(name, data, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: salt });
+    },
+  };
 }
 
 export const ecKeys = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -101,10 +160,10 @@ export function issue(options: IssueOptions): Issued {
     purposesCritical = true,
     pathLength: pathLenConstraint,
   } = options;
-  const signing = issuer?.key ?? keys.privateKey;
-  const signatureAlgorithm = new AlgorithmIdentifier({
-    algorithm: options.hash === 'sha1' ? ECDSA_SHA1 : algorithmOf(signing),
-  });
+  const signer = issuer?.key ?? keys.privateKey;
+  const how = signing(signer, options.pss);
+  const signatureAlgorithm =
+    options.hash === 'sha1' ? new AlgorithmIdentifier({ algorithm: ECDSA_SHA1 }) : how.algorithm;
   const usage = new KeyUsage();
   usage.fromNumber(keyUsage);
   const basic = new BasicConstraints({
@@ -132,7 +191,8 @@ export function issue(options: IssueOptions): Issued {
       ...(options.more ?? []),
     ]),
   });
-  const signatureValue = bytes(sign(options.hash ?? 'sha256', written(tbsCertificate), signing));
+  const signed = written(tbsCertificate);
+  const signatureValue = bytes(options.hash === 'sha1' ? sign('sha1', signed, signer) : how.sign(signed));
   const certificate = new Certificate({ tbsCertificate, signatureAlgorithm, signatureValue });
   const der = written(certificate);
   const pem = `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`;
@@ -161,6 +221,10 @@ export interface StampOptions {
   readonly signatures?: number;
   /** The key that signs. Default: the signer's. */
   readonly key?: KeyObject;
+  /** Signed with RSASSA-PSS, where the key is of RSA. */
+  readonly pss?: Partial<PssOptions>;
+  /** The hash of what is signed, an object identifier. Default: SHA-512 with Ed25519, else SHA-256. */
+  readonly hash?: typeof SHA256 | typeof SHA512;
   readonly change?: (signed: SignedData) => void;
 }
 
@@ -177,9 +241,14 @@ export function stamp(query: TimeStampReq, options: StampOptions): Buffer {
     ...options.info,
   });
   const content = written(info);
+  const { hash = key.asymmetricKeyType === 'ed25519' ? SHA512 : SHA256 } = options;
+  const contentDigest = createHash(hash === SHA512 ? 'sha512' : 'sha256')
+    .update(content)
+    .digest();
+  const how = signing(key, options.pss);
   const honest = [
     attribute('1.2.840.113549.1.9.3', oidBytes(eContentType)),
-    attribute('1.2.840.113549.1.9.4', written(new OctetString(sha256(content)))),
+    attribute('1.2.840.113549.1.9.4', written(new OctetString(contentDigest))),
     ...(named === null ? [] : [attribute('1.2.840.113549.1.9.16.2.47', written(naming(named)))]),
   ];
   const signedAttrs = options.attributes?.(honest) ?? honest;
@@ -187,14 +256,14 @@ export function stamp(query: TimeStampReq, options: StampOptions): Buffer {
   const signerInfo = new SignerInfo({
     version: CMSVersion.v1,
     sid: new SignerIdentifier({ issuerAndSerialNumber: new IssuerAndSerialNumber({ issuer, serialNumber }) }),
-    digestAlgorithm: new AlgorithmIdentifier({ algorithm: SHA256 }),
+    digestAlgorithm: new AlgorithmIdentifier({ algorithm: hash }),
     signedAttrs: [...signedAttrs],
-    signatureAlgorithm: new AlgorithmIdentifier({ algorithm: algorithmOf(key) }),
-    signature: new OctetString(sign('sha256', signedBytes(signedAttrs), key)),
+    signatureAlgorithm: how.algorithm,
+    signature: new OctetString(how.sign(signedBytes(signedAttrs))),
   });
   const signed = new SignedData({
     version: CMSVersion.v3,
-    digestAlgorithms: new DigestAlgorithmIdentifiers([new AlgorithmIdentifier({ algorithm: SHA256 })]),
+    digestAlgorithms: new DigestAlgorithmIdentifiers([new AlgorithmIdentifier({ algorithm: hash })]),
     encapContentInfo: new EncapsulatedContentInfo({
       eContentType,
       eContent: new EncapsulatedContent({ single: new OctetString(content) }),
@@ -204,6 +273,59 @@ export function stamp(query: TimeStampReq, options: StampOptions): Buffer {
   });
   options.change?.(signed);
   return written(new ContentInfo({ contentType: id_signedData, content: AsnConvert.serialize(signed) }));
+}
+
+export interface ListOptions {
+  readonly issuer: Issued;
+  /** Whom it lists, when each was revoked, and what it says of that. */
+  readonly revoked?: readonly {
+    readonly certificate: Issued;
+    readonly at: Date;
+    readonly reason?: CRLReasons | Extension;
+  }[];
+  /** Default: from yesterday for a month. */
+  readonly from?: Date;
+  /** Default: in a month; null: it does not say. */
+  readonly next?: Date | null;
+  readonly extensions?: readonly Extension[];
+  /** The key that signs. Default: the issuer's. */
+  readonly key?: KeyObject;
+  readonly pss?: Partial<PssOptions>;
+}
+
+/** A list of revoked certificates: DER. */
+export function revocationList(options: ListOptions): Buffer {
+  const { issuer, revoked = [], from = new Date(Date.now() - DAY_MS), key = issuer.key, extensions = [] } = options;
+  const { next = new Date(Date.now() + 30 * DAY_MS) } = options;
+  const how = signing(key, options.pss);
+  const tbsCertList = new TBSCertList({
+    version: Version.v2,
+    signature: how.algorithm,
+    issuer: issuer.certificate.tbsCertificate.subject,
+    thisUpdate: new Time(from),
+    ...(next === null ? {} : { nextUpdate: new Time(next) }),
+    ...(revoked.length === 0 ? {} : { revokedCertificates: revoked.map(revocation) }),
+    ...(extensions.length === 0 ? {} : { crlExtensions: [...extensions] }),
+  });
+  return written(
+    new CertificateList({
+      tbsCertList,
+      signatureAlgorithm: how.algorithm,
+      signature: bytes(how.sign(written(tbsCertList))),
+    }),
+  );
+}
+
+function revocation({ certificate, at, reason }: NonNullable<ListOptions['revoked']>[number]): RevokedCertificate {
+  const told =
+    reason === undefined || reason instanceof Extension
+      ? reason
+      : extension(id_ce_cRLReasons, new CRLReason(reason), false);
+  return new RevokedCertificate({
+    userCertificate: certificate.certificate.tbsCertificate.serialNumber,
+    revocationDate: new Time(at),
+    ...(told === undefined ? {} : { crlEntryExtensions: [told] }),
+  });
 }
 
 /** That a token was granted, or a refusal. */

@@ -54,6 +54,15 @@ function rehashed(seq: number, member: string, value: unknown): Tampering['tampe
   });
 }
 
+/** Changes what an entry says of its grant, and its hash with it. */
+function regranted(seq: number, more: object): Tampering['tamper'] {
+  return (honest, world) => {
+    const line = honest.lines.map(parsed).find((one) => one.type === 'entry' && one.seq === seq) as EntryLine;
+    const { grants } = JSON.parse(line.entry) as { grants: readonly object[] };
+    return rehashed(seq, 'grants', [{ ...grants[0], ...more }])(honest, world);
+  };
+}
+
 /** Every entry from `seq` on names the one before it again. */
 function relinked(lines: readonly string[]): readonly string[] {
   let prev: string | null = null;
@@ -190,6 +199,48 @@ export const TAMPERINGS: readonly Tampering[] = [
     },
     found: ['root', 8],
   },
+  // Grants with entries of their own.
+  {
+    name: 'the receipt of a slow action names no entry of its grant',
+    tamper: rehashed(12, 'grants', []),
+    found: ['grant_entry', 12],
+  },
+  {
+    name: 'the receipt of a slow action names another entry as that of its grant',
+    tamper: regranted(12, { entry: 10 }),
+    found: ['grant_entry', 12],
+  },
+  {
+    name: 'the receipt of a slow action names the entry as that of another grant',
+    tamper: regranted(12, { jti: 'another' }),
+    found: ['grant_entry', 12],
+  },
+  {
+    name: 'the receipt of an action that was not slow names an entry of its grant',
+    tamper: regranted(10, { entry: 9 }),
+    found: ['grant_entry', 10],
+  },
+  { name: 'an entry of no grant', tamper: rehashed(11, 'grants', []), found: ['entry_shape', 11] },
+  {
+    name: 'an entry of a grant without an id',
+    tamper: rehashed(11, 'grants', [{ jti: 7 }]),
+    found: ['entry_shape', 11],
+  },
+  { name: 'an entry that names entry 0', tamper: regranted(12, { entry: 0 }), found: ['entry_shape', 12] },
+  {
+    name: 'the entry of a grant is there a second time, under a number of its own',
+    tamper: (honest) => {
+      const at = honest.lines.findIndex((text) => (parsed(text) as { seq?: number }).seq === 11);
+      const moved = honest.lines.slice(at).map((text) => {
+        const line = parsed(text);
+        if (line.type !== 'entry') return JSON.stringify({ type: 'end', entries: 13, checkpoints: 3 });
+        const entry = JSON.stringify({ ...(JSON.parse(line.entry) as object), seq: line.seq + 1 });
+        return JSON.stringify({ ...line, seq: line.seq + 1, entry });
+      });
+      return { ...honest, lines: relinked([...honest.lines.slice(0, at + 1), ...moved]) };
+    },
+    found: ['grant_entry', 12],
+  },
   // What entries are about.
   {
     name: 'the text of a freeze',
@@ -258,7 +309,7 @@ export const TAMPERINGS: readonly Tampering[] = [
   },
   {
     name: 'the file is cut off',
-    tamper: (honest) => ({ ...honest, lines: honest.lines.slice(0, -3) }),
+    tamper: (honest) => ({ ...honest, lines: honest.lines.slice(0, -5) }),
     found: ['end', 8],
   },
   {
@@ -302,7 +353,7 @@ export const TAMPERINGS: readonly Tampering[] = [
   {
     name: 'the end counts fewer entries',
     tamper: mapped((line) => (line.type === 'end' ? [{ type: 'end', entries: 9, checkpoints: 3 }] : undefined)),
-    found: ['end', 10],
+    found: ['end', 12],
   },
   // Checkpoints.
   { name: 'a checkpoint is removed', tamper: checkpoint(2, () => []), found: ['checkpoint_link', 8] },

@@ -17,7 +17,14 @@ import { verifyTrail } from '../../src/trail/verify-lines.js';
 import { generateKeyringFile, parseKeyring, publicKeyring, signCheckpoint } from '../../src/trust/index.js';
 import { cli, errorOf, folder } from '../cli/support.js';
 import { ROOT } from '../support/root.js';
-import { answerWith, issue, stamp, startAuthority, type StampOptions } from '../support/timestamp-authority.js';
+import {
+  answerWith,
+  issue,
+  revocationList,
+  stamp,
+  startAuthority,
+  type StampOptions,
+} from '../support/timestamp-authority.js';
 import { settleAction, startTrailWorld, type TrailWorld } from './world.js';
 
 const run = promisify(execFile);
@@ -212,6 +219,28 @@ test('a round stamps what an authority answers for; another that lies is told, a
     stderr: expect.stringContaining('KEYS_INVALID') as string,
   });
   expect(await verify('--anchors', 'honest.jsonl', '--timestamp-ca', 'absent.pem')).toMatchObject({ code: 2 });
+  // With lists of revoked certificates.
+  const revoked = [{ certificate: signer, at: new Date(Date.now() - 60_000) }];
+  await writeFile(path.join(cwd, 'none.crl'), revocationList({ issuer: root }));
+  await writeFile(path.join(cwd, 'revoked.crl'), revocationList({ issuer: root, revoked }));
+  await writeFile(path.join(cwd, 'other.crl'), revocationList({ issuer: stranger }));
+  const listed = (...lists: readonly string[]) =>
+    verify('--anchors', 'honest.jsonl', '--timestamp-ca', 'tsa-ca.pem', '--timestamp-crl', ...lists);
+  expect(await listed('none.crl', 'other.crl')).toMatchObject({ code: 0, stderr: '' });
+  expect(await listed('none.crl', 'revoked.crl')).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining('the certificate of CN=Stamps was revoked at 20') as string,
+  });
+  expect(await listed('other.crl')).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining('nothing shows that the certificate of CN=Stamps was not revoked') as string,
+  });
+  expect(await listed('public-keys.json')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('KEYS_INVALID') as string,
+  });
+  expect(await listed('absent.crl')).toMatchObject({ code: 2 });
+  expect(await verify('--anchors', 'honest.jsonl', '--timestamp-crl', 'none.crl')).toMatchObject({ code: 2 });
   // In the ledger itself, too.
   expect(
     (

@@ -16,7 +16,7 @@ import {
   KeyUsageFlags,
   SubjectKeyIdentifier,
 } from '@peculiar/asn1-x509';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { CountersignError } from '../../src/action/errors.js';
 import type { AnchoredCheckpoint } from '../../src/trail/anchors/anchor.js';
 import { timestampAnchor, type TimestampAnchorOptions } from '../../src/trail/anchors/timestamp.js';
@@ -594,9 +594,100 @@ describe('made by OpenSSL, as `openssl ts -verify` takes it,', () => {
   });
 });
 
+describe('credentials', () => {
+  const env = 'TEST_TIMESTAMP_SECRET';
+  afterEach(() => {
+    delete process.env[env];
+  });
+
+  const asked: (string | undefined)[] = [];
+  const wanting =
+    (expected: string, how = 401): Reply =>
+    (query, { headers: { authorization } }, response) => {
+      asked.push(authorization);
+      if (authorization === expected) return answerWith(stamp(query, { signer }));
+      response.writeHead(how).end();
+      return undefined;
+    };
+
+  test('of a user are sent with the password of the environment, read anew each time', async () => {
+    process.env[env] = 'pässword';
+    const options = { auth: { user: 'acme', password: `env:${env}` } } as const;
+    const basic = (password: string): string => `Basic ${Buffer.from(`acme:${password}`).toString('base64')}`;
+    await put({ reply: wanting(basic('pässword')), options });
+    expect(kept).toHaveLength(1);
+    expect(asked.at(-1)).toBe(basic('pässword'));
+    process.env[env] = 'another';
+    await put({ reply: wanting(basic('another')), options });
+    expect(kept).toHaveLength(2);
+  });
+
+  test('that are a token come from a file', async () => {
+    const file = path.join(cwd, 'token');
+    await writeFile(file, 'a-token-of-length\n');
+    await put({ reply: wanting('Bearer a-token-of-length'), options: { auth: { token: `file:${file}` } } });
+    expect(kept).toHaveLength(1);
+  });
+
+  test.each([401, 403])('that are not taken are not told: HTTP %d', async (status) => {
+    process.env[env] = 'the-secret-word';
+    const failed = await put({
+      reply: wanting('Bearer another', status),
+      options: { auth: { token: `env:${env}` } },
+    }).catch((error: unknown) => error as CountersignError);
+    expect(failed).toMatchObject({ code: 'ANCHOR_FAILED' });
+    expect((failed as Error).message).toContain(`HTTP ${status}, it does not take the credentials`);
+    expect(kept).toEqual([]);
+  });
+
+  test('that are missing are asked for', async () => {
+    await expect(put({ reply: wanting('Bearer x') })).rejects.toThrow('HTTP 401, it asks for credentials');
+  });
+
+  test('are struck out where an authority quotes them', async () => {
+    process.env[env] = 'the-secret-word';
+    const sent = Buffer.from('acme:the-secret-word').toString('base64');
+    for (const quoted of ['the-secret-word', sent]) {
+      const failed = await put({
+        reply: () => answerWith(undefined, PKIStatus.rejection, `no account for ${quoted}`),
+        options: { auth: { user: 'acme', password: `env:${env}` } },
+      }).catch((error: unknown) => error as Error);
+      expect((failed as Error).message).toContain('no account for [secret]');
+      expect(JSON.stringify((failed as CountersignError).toJSON())).not.toContain(quoted);
+      expect((failed as Error).cause).toBeUndefined();
+    }
+  });
+
+  test('that no header can carry fail without being told', async () => {
+    process.env[env] = 'the-secret\nword';
+    const failed = await put({ reply: granted(), options: { auth: { token: `env:${env}` } } }).catch(
+      (error: unknown) => error as Error,
+    );
+    expect(failed).toMatchObject({ code: 'ANCHOR_FAILED' });
+    expect((failed as Error).message).not.toContain('the-secret');
+  });
+
+  test('that are gone when they are read are an anchor that failed, which says where they should be', async () => {
+    process.env[env] = 'x';
+    authority.reply = granted();
+    const anchor = timestampAnchor({
+      url: authority.url,
+      caFile: await trusting(root),
+      allow: { loopback: true },
+      keep: { name: 'kept', put: () => Promise.resolve('kept') },
+      auth: { token: `env:${env}` },
+    });
+    delete process.env[env];
+    await expect(anchor.put(CHECKPOINT, AbortSignal.timeout(20_000))).rejects.toMatchObject({
+      code: 'ANCHOR_FAILED',
+      message: expect.stringContaining(`env:${env}`) as string,
+    });
+  });
+});
+
 describe('the config', () => {
   const good = { url: 'https://tsa.example', caFile: 'ca.pem', keep: { name: 'x', put: () => Promise.resolve('') } };
-  test.each([
+  test.each<readonly [string, Partial<TimestampAnchorOptions>]>([
     ['timestamp.url', { url: 'http://tsa.example' }],
     ['timestamp.url', { url: 'https://user:pass@tsa.example' }],
     ['timestamp.caFile', { caFile: '' }],
@@ -604,6 +695,15 @@ describe('the config', () => {
     ['timestamp.policy', { policy: 'the best' }],
     ['timestamp.timeoutMs', { timeoutMs: 0 }],
     ['timestampAnchor.name', { name: '' }],
+    ['timestamp.auth', { auth: { user: 'a:b', password: 'file:x' } }],
+    ['timestamp.auth', { auth: { user: '', password: 'file:x' } }],
+    ['timestamp.auth', { auth: {} as never }],
+    ['timestamp.auth', { auth: 'secret' as never }],
+    ['timestamp.auth', { auth: { user: 'a', password: 'file:x', token: 'file:x' } }],
+    ['timestamp.auth', { auth: { token: 'file:x', realm: 'y' } as never }],
+    ['timestamp.auth.password', { auth: { user: 'a', password: 'hunter2' as never } }],
+    ['env:TEST_TIMESTAMP_UNSET', { auth: { token: 'env:TEST_TIMESTAMP_UNSET' } }],
+    ['timestamp.url', { url: 'http://tsa.example', allow: { plainHttp: true }, auth: { token: 'file:x' } }],
   ])('%s that cannot be used is refused: %j', (field, wrong) => {
     expect(() => timestampAnchor({ ...good, ...wrong })).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', field }),

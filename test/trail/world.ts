@@ -1,7 +1,7 @@
 /** A trail in a real ledger, as workers write it: receipts, freezes, a revocation, checkpoints, and a key that another replaced. */
 import { digest } from '../../src/action/json.js';
 import type { ReceiptClaims } from '../../src/action/receipt.js';
-import { Ledger, type ChainLink } from '../../src/ledger/index.js';
+import { Ledger, type ChainLink, type UseGrantRequest } from '../../src/ledger/index.js';
 import { checkpointTrail } from '../../src/trail/checkpoint.js';
 import { exportLines } from '../../src/trail/export-lines.js';
 import {
@@ -48,10 +48,27 @@ async function publicKeys(...keyrings: readonly Keyring[]): Promise<PublicKeys> 
 
 /** Settles an action as a worker does: admitted, its grant used, its receipt signed. */
 export async function settleAction(ledger: Ledger, keyring: Keyring, actionId: string, tenant = TENANT): Promise<void> {
-  const names = { tenant, actionId };
-  const admitted = admission(names);
+  const { jti } = await useGrant(ledger, actionId, tenant);
+  await concludeAction(ledger, keyring, actionId, { tenant, jti });
+}
+
+/** The first half of it: another grant of the action, used. */
+export async function useGrant(ledger: Ledger, actionId: string, tenant = TENANT): Promise<UseGrantRequest> {
+  const admitted = admission({ tenant, actionId });
   await ledger.actions.admit(admitted);
-  await ledger.grants.use(useOf(admitted));
+  const use = useOf(admitted, `run-${admitted.grant.jti}/1`);
+  await ledger.grants.use(use);
+  return use;
+}
+
+/** The second half. */
+export async function concludeAction(
+  ledger: Ledger,
+  keyring: Keyring,
+  actionId: string,
+  { tenant = TENANT, jti }: { readonly tenant?: string; readonly jti: string },
+): Promise<void> {
+  const names = { tenant, actionId };
   const outcome = outcomeFor(names);
   const claims = (link: ChainLink): ReceiptClaims => ({
     v: 1,
@@ -64,7 +81,7 @@ export async function settleAction(ledger: Ledger, keyring: Keyring, actionId: s
     environment: 'production',
     actionType: 'WRITE',
     approvals: [],
-    grant: admitted.grant.jti,
+    grant: jti,
     records: [
       { step: 'enforce', digest: digest(actionId) },
       { step: 'execute', digest: digest([actionId]) },
@@ -84,7 +101,7 @@ export async function settleAction(ledger: Ledger, keyring: Keyring, actionId: s
   });
 }
 
-/** Entries 1 to 4 under the first key, with checkpoints over 3 and 4; 5 to 10 under the second, with one over 8. */
+/** Entries 1 to 4 under the first key, with checkpoints over 3 and 4; 5 to 12 under the second, with one over 8. The last action was slow: entry 11 is its grant's. */
 export async function startTrailWorld(): Promise<TrailWorld> {
   const database = await createDatabase('ledger');
   const ledger = await Ledger.connect({ url: database.url });
@@ -106,6 +123,9 @@ export async function startTrailWorld(): Promise<TrailWorld> {
   await checkpointTrail(TENANT, { ledger, keyring: rotated });
   await settleAction(ledger, rotated, 'action-6');
   await settleAction(ledger, rotated, 'action-7');
+  const slow = await useGrant(ledger, 'action-8');
+  await ledger.trail.enterGrants(TENANT, [slow.jti]);
+  await concludeAction(ledger, rotated, 'action-8', slow);
   const lines = (await collect(exportLines(ledger, TENANT))).map((line) => JSON.stringify(line));
   const anchors = (await ledger.trail.checkpoints(TENANT)).map(({ jws }) => jws);
   return {

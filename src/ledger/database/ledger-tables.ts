@@ -8,5 +8,6 @@ export const LEDGER_TABLES: TableSet = {
     '0002-trail': new URL('../trail/trail.sql', import.meta.url),
     '0003-radar': new URL('../radar/radar.sql', import.meta.url),
     '0004-canaries': new URL('../canaries/canaries.sql', import.meta.url),
+    '0005-trail-grants': new URL('../trail/grants.sql', import.meta.url),
   },
 };

@@ -165,6 +165,8 @@ export interface LedgerTables {
     used_at: Date | null;
     used_by: string | null;
     returned_at: Generated<Date | null>;
+    /** The number of the entry that it has of its own in the audit trail. Written by the database alone. */
+    trail_seq: GeneratedAlways<string | null>;
   };
   chains: {
     tenant: string;
@@ -188,6 +190,7 @@ export interface LedgerTables {
     kind: GeneratedAlways<string>;
     subject: GeneratedAlways<string>;
     receipt_seq: GeneratedAlways<string | null>;
+    grant_jti: GeneratedAlways<string | null>;
     entry: GeneratedAlways<string>;
     hash: GeneratedAlways<Digest>;
   };

@@ -24,8 +24,17 @@ export interface StoredCheckpoint {
   readonly peaks: readonly string[];
 }
 
+/** Of one tenant. */
+interface TenantGrants {
+  readonly tenant: string;
+  readonly jtis: readonly string[];
+}
+
 /** How many entries are read at once. */
 const PAGE = 1_000;
+
+/** How many grants one round enters at most. */
+const MOST_GRANTS = 10_000;
 
 /** Every method may throw CountersignError LEDGER_UNAVAILABLE (retryable). */
 export class Trail {
@@ -45,6 +54,47 @@ export class Trail {
     return rows.map(({ tenant }) => tenant);
   }
 
+  /**
+   * Grants that were used longer ago than this, whose actions have no outcome and which have no entry of their own: the oldest, at most
+   * 10,000. What has an outcome came into the trail with its receipt.
+   *
+   * @param tenants whose. Default: everybody's
+   */
+  async unenteredGrants(
+    olderThanMs: number,
+    tenants: readonly string[] | null = null,
+  ): Promise<readonly TenantGrants[]> {
+    return this.#database.rows({
+      name: 'trail_unentered_grants',
+      query: sql<TenantGrants>`
+        select tenant, array_agg(jti order by used_at, jti) as jtis from (
+          select g.tenant, g.jti, g.used_at
+          from ${this.#database.table('actions')} as a
+          join ${this.#database.table('grants')} as g on g.tenant = a.tenant and g.action_id = a.action_id
+          where a.status is null and a.uses > 0 and g.trail_seq is null
+            and g.used_at < clock_timestamp() - make_interval(secs => ${olderThanMs / 1000}::float8)
+            and (${tenants}::text[] is null or a.tenant = any (${tenants}::text[]))
+          order by g.used_at limit ${sql.lit(MOST_GRANTS)}
+        ) as due
+        group by tenant order by tenant collate "C"`,
+    });
+  }
+
+  /**
+   * Gives each of these grants the entry that it should have and has not. Safe to repeat, also beside the settling of their actions: each
+   * grant is in the trail once. What somebody else has locked is left.
+   *
+   * @returns how many got one
+   */
+  async enterGrants(tenant: string, jtis: readonly string[]): Promise<number> {
+    const rows = await this.#database.rows({
+      name: 'trail_enter_grants',
+      query: sql<{ entered: number }>`
+        select ${sql.id(this.#database.schema, 'enter_grants')}(${tenant}, ${jtis}::text[]) as entered`,
+    });
+    return rows[0]?.entered ?? 0;
+  }
+
   /** How many entries a tenant's trail has. */
   async size(tenant: string): Promise<number> {
     const rows = await this.#database.rows({
@@ -62,7 +112,7 @@ export class Trail {
 
   /** The same with what their digests are of. */
   evidenced(tenant: string, range: { readonly after?: number; readonly upTo: number }): AsyncGenerator<EvidencedEntry> {
-    const evidence = sql`, ${sql.id(this.#database.schema, 'trail_evidence')}(tenant, kind, subject, receipt_seq) as evidence`;
+    const evidence = sql`, ${sql.id(this.#database.schema, 'trail_evidence')}(tenant, kind, subject, receipt_seq, grant_jti) as evidence`;
     return this.#pages<EvidencedEntry>(tenant, range, 'trail_evidenced', evidence);
   }
 

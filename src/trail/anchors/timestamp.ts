@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { configInvalid } from '../../action/errors-config.js';
 import { CountersignError } from '../../action/errors.js';
 import { guardedFetch } from '../../http/guarded-fetch.js';
-import type { Allow } from '../../http/options.js';
+import type { Allow, SecretRef } from '../../http/options.js';
+import { Secrets } from '../../http/secrets.js';
 import { checkedName, checkedTimeout, checkedUrl } from '../../notify/options.js';
 import { anchorFailed, type Anchor } from './anchor.js';
 
@@ -21,8 +22,20 @@ export interface TimestampAnchorOptions {
   readonly policy?: string;
   /** Default: public addresses alone, and https. A time stamp is signed, so http takes nothing from it but secrecy of the hash. */
   readonly allow?: Pick<Allow, 'loopback' | 'networks' | 'plainHttp'>;
+  /** What the authority asks for: a user and a password (RFC 7617), or a token (RFC 6750). Default: nothing is sent. */
+  readonly auth?: BasicCredentials | BearerToken;
   /** Milliseconds, default 10,000. */
   readonly timeoutMs?: number;
+}
+
+/** A secret is named (`env:NAME`, `file:/path`) and read for each time stamp. */
+interface BasicCredentials {
+  readonly user: string;
+  readonly password: SecretRef;
+}
+
+interface BearerToken {
+  readonly token: SecretRef;
 }
 
 /** More than any token with its certificates needs. */
@@ -33,10 +46,11 @@ const CLOCKS_APART_MS = 300_000;
 /** The SHA-256 of the checkpoint's JWS is stamped. What was not verified is not kept. @throws CountersignError CONFIG_INVALID */
 export function timestampAnchor(options: TimestampAnchorOptions): Anchor {
   const name = checkedName(options.name ?? 'timestamp', 'timestampAnchor.name');
-  const { allow = {}, caFile, keep, policy } = options;
+  const { allow = {}, auth, caFile, keep, policy } = options;
   const url = checkedUrl(options.url, `${name}.url`, {
     loopback: allow.loopback ?? false,
-    plainHttp: allow.plainHttp ?? false,
+    // A secret goes to nobody in clear but to this machine.
+    plainHttp: auth === undefined && (allow.plainHttp ?? false),
   });
   const timeoutMs = checkedTimeout(options.timeoutMs, `${name}.timeoutMs`);
   if (typeof caFile !== 'string' || caFile === '') throw configInvalid(`${name}.caFile`, 'the path of a PEM file');
@@ -46,18 +60,34 @@ export function timestampAnchor(options: TimestampAnchorOptions): Anchor {
   if (policy !== undefined && !/^[0-2](\.(0|[1-9]\d*))+$/.test(policy)) {
     throw configInvalid(`${name}.policy`, 'an object identifier such as 1.3.6.1.4.1.99999.1');
   }
+  const secrets = new Secrets(`The anchor ${name}`);
+  checkAuth(auth, `${name}.auth`, secrets);
   const send = guardedFetch({ allow, timeoutMs, maxBytes: MAX_RESPONSE_BYTES });
 
+  // What is quoted may hold what was sent.
+  const failed = (error: unknown, what = ''): never => {
+    const why = secrets.strike(`${what}${(error as Error).message}`);
+    throw anchorFailed(name, why, auth === undefined ? error : undefined);
+  };
+
   const ask = async (body: Uint8Array, signal: AbortSignal): Promise<Uint8Array> => {
+    const authorization = auth && (await authorizationOf(auth, secrets).catch(failed));
     const request = {
       method: 'POST',
-      headers: { 'content-type': 'application/timestamp-query', accept: 'application/timestamp-reply' },
+      headers: {
+        'content-type': 'application/timestamp-query',
+        accept: 'application/timestamp-reply',
+        ...(authorization === undefined ? {} : { authorization }),
+      },
       body,
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     };
-    const answer = await send(url, request).catch((error: unknown) => {
-      throw anchorFailed(name, `no answer: ${(error as Error).message}`, error);
-    });
+    const answer = await send(url, request).catch((error: unknown) => failed(error, 'no answer: '));
+    if (answer.status === 401 || answer.status === 403) {
+      const why =
+        auth === undefined ? 'it asks for credentials: name them in `auth`' : 'it does not take the credentials';
+      throw anchorFailed(name, `HTTP ${answer.status}, ${why}`);
+    }
     if (answer.status !== 200) throw anchorFailed(name, `HTTP ${answer.status}`);
     return new Uint8Array(await answer.arrayBuffer());
   };
@@ -87,8 +117,28 @@ export function timestampAnchor(options: TimestampAnchorOptions): Anchor {
         return `existed at ${latest.toISOString()} at the latest, says ${authority}; ${kept}`;
       } catch (thrown) {
         if (thrown instanceof CountersignError && thrown.code === 'ANCHOR_FAILED') throw thrown;
-        throw anchorFailed(name, (thrown as Error).message, thrown);
+        return failed(thrown);
       }
     },
   };
+}
+
+/** @throws CountersignError CONFIG_INVALID */
+function checkAuth(auth: unknown, field: string, secrets: Secrets): void {
+  if (auth === undefined) return;
+  const { user, password, token, ...others } = (auth ?? {}) as Record<string, unknown>;
+  const basic = typeof user === 'string' && user !== '' && !/[:\p{Cc}]/u.test(user) && token === undefined;
+  const bearer = token !== undefined && user === undefined && password === undefined;
+  if ((!basic && !bearer) || Object.keys(others).length > 0) {
+    throw configInvalid(field, '{ user, password } with a user without a colon, or { token }');
+  }
+  secrets.check(basic ? password : token, `${field}.${basic ? 'password' : 'token'}`);
+}
+
+/** @throws CountersignError CONFIG_INVALID where the secret is not there */
+async function authorizationOf(auth: BasicCredentials | BearerToken, secrets: Secrets): Promise<string> {
+  if ('token' in auth) return `Bearer ${await secrets.read(auth.token)}`;
+  const sent = Buffer.from(`${auth.user}:${await secrets.read(auth.password)}`).toString('base64');
+  secrets.remember(sent);
+  return `Basic ${sent}`;
 }

@@ -3,8 +3,10 @@ import { X509Certificate, type KeyObject } from 'node:crypto';
 import {
   BasicConstraints,
   Certificate,
+  CRLDistributionPoints,
   ExtendedKeyUsage,
   id_ce_basicConstraints,
+  id_ce_cRLDistributionPoints,
   id_ce_certificatePolicies,
   id_ce_extKeyUsage,
   id_ce_keyUsage,
@@ -13,7 +15,9 @@ import {
   KeyUsage,
   KeyUsageFlags,
   type Extension,
+  type GeneralName,
 } from '@peculiar/asn1-x509';
+import { schemeOf } from './algorithms.js';
 import { readAs } from './asn1.js';
 import { timestampInvalid } from './invalid.js';
 
@@ -32,16 +36,6 @@ const ANY_PURPOSE = '2.5.29.37.0';
 const CURVES = new Set(['prime256v1', 'secp384r1', 'secp521r1']);
 const LEAST_RSA_BITS = 2048;
 const LONGEST_SUBJECT = 200;
-
-/** RSA (PKCS #1 v1.5) and ECDSA, with SHA-256, SHA-384 and SHA-512. */
-const SIGNATURES = new Set([
-  '1.2.840.113549.1.1.11',
-  '1.2.840.113549.1.1.12',
-  '1.2.840.113549.1.1.13',
-  '1.2.840.10045.4.3.2',
-  '1.2.840.10045.4.3.3',
-  '1.2.840.10045.4.3.4',
-]);
 
 export class HeldCertificate {
   readonly x509: X509Certificate;
@@ -120,8 +114,21 @@ export class HeldCertificate {
 
   /** @throws CountersignError TIMESTAMP_INVALID where the signature on it could be forged */
   assertWellSigned(): void {
-    const { algorithm } = this.fields.signatureAlgorithm;
-    if (!SIGNATURES.has(algorithm)) throw this.#invalid(`is signed with an algorithm that is not taken (${algorithm})`);
+    const { signatureAlgorithm } = this.fields;
+    if (schemeOf(signatureAlgorithm) !== undefined) return;
+    throw this.#invalid(`is signed with an algorithm that is not taken (${signatureAlgorithm.algorithm})`);
+  }
+
+  /** Whether its key may sign lists of revoked certificates. */
+  get signsLists(): boolean {
+    const usage = this.#keyUsage();
+    return usage === undefined || (usage & KeyUsageFlags.cRLSign) !== 0;
+  }
+
+  /** Where its authority says that the lists are which it may be on. */
+  get distributionPoints(): readonly GeneralName[] {
+    const points = this.#extension(id_ce_cRLDistributionPoints, CRLDistributionPoints) ?? [];
+    return [...points].flatMap(({ distributionPoint }) => distributionPoint?.fullName ?? []);
   }
 
   #assertGood(at: Date): void {
@@ -136,7 +143,7 @@ export class HeldCertificate {
       }
     }
     if (!isStrong(this.key))
-      throw this.#invalid('has a key that is not taken: RSA of 2048 bits, or P-256, P-384, P-521');
+      throw this.#invalid('has a key that is not taken: RSA of 2048 bits, P-256, P-384, P-521 or Ed25519');
   }
 
   #purposes(): readonly string[] | undefined {
@@ -157,11 +164,13 @@ export class HeldCertificate {
   }
 }
 
-function iso(time: Date): string {
+/** For people, also where somebody wrote no time. */
+export function iso(time: Date): string {
   return Number.isNaN(time.getTime()) ? 'no time' : time.toISOString();
 }
 
 function isStrong({ asymmetricKeyType: type, asymmetricKeyDetails: details = {} }: KeyObject): boolean {
-  if (type === 'rsa') return (details.modulusLength ?? 0) >= LEAST_RSA_BITS;
+  if (type === 'rsa' || type === 'rsa-pss') return (details.modulusLength ?? 0) >= LEAST_RSA_BITS;
+  if (type === 'ed25519') return true;
   return type === 'ec' && CURVES.has(details.namedCurve ?? '');
 }

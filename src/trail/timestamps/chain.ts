@@ -2,6 +2,7 @@
 import { CountersignError } from '../../action/errors.js';
 import { HeldCertificate } from './certificate.js';
 import { timestampInvalid } from './invalid.js';
+import type { RevocationCheck } from './revocation.js';
 
 const PEM = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/g;
 
@@ -35,6 +36,8 @@ export interface CertificatePathOptions {
   readonly trusted: readonly HeldCertificate[];
   /** When every certificate on the way must be good: the time of the stamp. */
   readonly at: Date;
+  /** Default: nobody asks whether one was revoked. */
+  readonly revocation?: RevocationCheck | undefined;
 }
 
 /**
@@ -42,9 +45,12 @@ export interface CertificatePathOptions {
  *
  * @throws CountersignError TIMESTAMP_INVALID
  */
-export function assertTrusted(signer: HeldCertificate, { others, trusted, at }: CertificatePathOptions): void {
+export function assertTrusted(
+  signer: HeldCertificate,
+  { others, trusted, at, revocation }: CertificatePathOptions,
+): void {
   signer.assertSigns(at);
-  if (trusted.some((one) => one.is(signer))) return;
+  if (trusted.some((one) => one.is(signer))) return revocation?.assertTrustNotListed(signer);
   let why = timestampInvalid(`no trusted certificate vouches for that of ${signer.subject}`);
   let left = [...trusted, ...others];
   let level: readonly HeldCertificate[] = [signer];
@@ -55,11 +61,12 @@ export function assertTrusted(signer: HeldCertificate, { others, trusted, at }: 
         try {
           certificate.assertWellSigned();
           issuer.assertIssues(at, below);
+          revocation?.assertNotRevoked(certificate, issuer);
+          if (trusted.includes(issuer)) return revocation?.assertTrustNotListed(issuer);
         } catch (error) {
           why = error as CountersignError;
           continue;
         }
-        if (trusted.includes(issuer)) return;
         next.push(issuer);
       }
       left = left.filter((one) => !next.includes(one));

@@ -1,11 +1,14 @@
 /** Verifies a time-stamp token: that an authority that is trusted signed it, over these bytes, and when. */
-import { createHash, verify } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { SignerInfo } from '@peculiar/asn1-cms';
 import { TSTInfoVersion, type Accuracy, type TSTInfo } from '@peculiar/asn1-tsp';
+import { cmsSchemeOf, HASHES, isSignedBy, SHA256 } from './algorithms.js';
 import { written } from './asn1.js';
 import type { HeldCertificate } from './certificate.js';
 import { assertTrusted } from './chain.js';
 import { timestampInvalid } from './invalid.js';
+import type { RevocationList } from './revocation-list.js';
+import { RevocationCheck } from './revocation.js';
 import { readToken, type Token } from './token.js';
 
 export interface Timestamp {
@@ -27,25 +30,9 @@ export interface VerifyTimestampOptions {
   readonly nonce?: Uint8Array;
   /** Default: any. */
   readonly policy?: string | undefined;
+  /** Which certificates were revoked. With lists, one must cover each certificate below a trusted one. Default: nobody asks. */
+  readonly revoked?: readonly RevocationList[] | undefined;
 }
-
-const SHA256 = '2.16.840.1.101.3.4.2.1';
-const HASHES: Readonly<Record<string, string>> = {
-  [SHA256]: 'sha256',
-  '2.16.840.1.101.3.4.2.2': 'sha384',
-  '2.16.840.1.101.3.4.2.3': 'sha512',
-};
-
-/** By object identifier: the kind of key, and the hash where the identifier names it. */
-const SIGNATURES: Readonly<Record<string, { readonly key: 'rsa' | 'ec'; readonly hash?: string }>> = {
-  '1.2.840.113549.1.1.1': { key: 'rsa' },
-  '1.2.840.113549.1.1.11': { key: 'rsa', hash: 'sha256' },
-  '1.2.840.113549.1.1.12': { key: 'rsa', hash: 'sha384' },
-  '1.2.840.113549.1.1.13': { key: 'rsa', hash: 'sha512' },
-  '1.2.840.10045.4.3.2': { key: 'ec', hash: 'sha256' },
-  '1.2.840.10045.4.3.3': { key: 'ec', hash: 'sha384' },
-  '1.2.840.10045.4.3.4': { key: 'ec', hash: 'sha512' },
-};
 
 /** An authority that says less of its clock than this says nothing. Seconds. */
 const WORST_ACCURACY_S = 86_400;
@@ -58,8 +45,10 @@ export function verifyTimestamp(der: Uint8Array, options: VerifyTimestampOptions
   const signer = signerOf(token);
   assertSigned(token, signer);
   const { genTime: at } = info;
-  assertTrusted(signer, { others: token.certificates, trusted: options.trusted, at });
   const latest = new Date(at.getTime() + accuracyMs(info.accuracy));
+  const { trusted, revoked } = options;
+  const revocation = revoked && new RevocationCheck(revoked, latest);
+  assertTrusted(signer, { others: token.certificates, trusted, at, revocation });
   return { at, latest, authority: signer.subject, policy: info.policy };
 }
 
@@ -106,14 +95,14 @@ function isHash({ hashAlgorithm, certHash }: Token['signingCertificate']['certs'
 
 function assertSigned({ content, contentDigest, signed, signer }: Token, { key }: HeldCertificate): void {
   const hash = HASHES[signer.digestAlgorithm.algorithm];
-  const algorithm = SIGNATURES[signer.signatureAlgorithm.algorithm];
-  const fits = hash !== undefined && (algorithm?.hash ?? hash) === hash && algorithm?.key === key.asymmetricKeyType;
-  if (!fits) throw timestampInvalid(`it is signed with an algorithm that is not taken (${algorithmsOf(signer)})`);
+  const scheme = hash === undefined ? undefined : cmsSchemeOf(signer.signatureAlgorithm, hash);
+  if (hash === undefined || scheme?.keys.includes(key.asymmetricKeyType ?? '') !== true) {
+    throw timestampInvalid(`it is signed with an algorithm that is not taken (${algorithmsOf(signer)})`);
+  }
   if (!createHash(hash).update(content).digest().equals(contentDigest)) {
     throw timestampInvalid('what is signed is another time stamp');
   }
-  if (!verify(hash, signed, key, Buffer.from(signer.signature.buffer)))
-    throw timestampInvalid('its signature is another’s');
+  if (!isSignedBy(key, scheme, signed, signer.signature.buffer)) throw timestampInvalid('its signature is another’s');
 }
 
 function algorithmsOf({ digestAlgorithm, signatureAlgorithm }: SignerInfo): string {

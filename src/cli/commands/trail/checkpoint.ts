@@ -33,7 +33,7 @@ async function checkpoint(context: Context, { tenant, config: file }: Checkpoint
     await context.ledger(),
     await context.keyring(),
   ];
-  const { checkpoints, problems } = await checkpointRound({
+  const { entered, checkpoints, problems } = await checkpointRound({
     ledger,
     keyring,
     anchors: config?.trail?.anchors ?? [],
@@ -43,7 +43,7 @@ async function checkpoint(context: Context, { tenant, config: file }: Checkpoint
   const { out } = context;
   const [first]: readonly { readonly error: CountersignError }[] = problems;
   const told = problems.map((one) => ({ tenant: one.tenant, ...one.error.toJSON() }));
-  const document = { checkpoints, problems: told, ...(first === undefined ? {} : { error: first.error.toJSON() }) };
+  const document = { entered, checkpoints, problems: told, ...(first === undefined ? {} : { error: first.error.toJSON() }) };
   out.result(document, () =>
     checkpoints
       .map(

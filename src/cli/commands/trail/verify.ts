@@ -19,6 +19,7 @@ interface VerifyOptions {
   readonly tenant?: string;
   readonly anchors?: readonly string[];
   readonly timestampCa?: string;
+  readonly timestampCrl?: readonly string[];
 }
 
 export function verifyTrailCommand(command: Command): void {
@@ -30,6 +31,10 @@ export function verifyTrailCommand(command: Command): void {
     .option('--tenant <tenant>', 'without a file: only this tenant')
     .option('--anchors <file...>', 'checkpoints that were kept elsewhere: what an anchor wrote')
     .option('--timestamp-ca <file>', 'the certificates (PEM) by which time stamps in --anchors are checked')
+    .option(
+      '--timestamp-crl <file...>',
+      'lists of revoked certificates (CRL, PEM or DER) that --timestamp-ca is checked against',
+    )
     .addHelpText(
       'after',
       examples(
@@ -50,6 +55,12 @@ async function verify(context: Context, file: string | undefined, options: Verif
     throw usageError('There are no time stamps to check.', {
       field: '--anchors',
       expected: 'a file that an anchor wrote: time stamps are in it',
+    });
+  }
+  if (options.timestampCrl !== undefined && options.timestampCa === undefined) {
+    throw usageError('There are no certificates to look for in the lists.', {
+      field: '--timestamp-ca',
+      expected: 'the certificates by which time stamps are checked',
     });
   }
   const keys = await keysOf(context, options);
@@ -75,10 +86,14 @@ async function keysOf(context: Context, { keys }: VerifyOptions): Promise<TrailK
   return parseTrailKeys(await textOf(keys), keys);
 }
 
-function textOf(file: string): Promise<string> {
-  return readFile(file, 'utf8').catch((error: unknown) => {
+function bytesOf(file: string): Promise<Buffer> {
+  return readFile(file).catch((error: unknown) => {
     throw unreadable(file, error);
   });
+}
+
+async function textOf(file: string): Promise<string> {
+  return (await bytesOf(file)).toString('utf8');
 }
 
 /** Undefined for a file of lines: each of those is a document of its own. */
@@ -119,18 +134,21 @@ async function ofLedger(context: Context, keys: TrailKeys, options: VerifyOption
 }
 
 /** The checkpoints in files of anchors, and what checks their time stamps. A line that is none is an anchor that does not verify. */
-async function anchored({ anchors: files = [], timestampCa }: VerifyOptions) {
+async function anchored({ anchors: files = [], timestampCa, timestampCrl }: VerifyOptions) {
   const anchors: AnchorLine[] = [];
   for (const file of files) {
     for await (const line of linesOf(file)) anchors.push(anchorIn(line));
   }
   if (timestampCa === undefined) return { anchors };
-  const [{ trustedCertificates }, { verifyTimestamp }] = await Promise.all([
+  const [{ trustedCertificates }, { revocationLists }, { verifyTimestamp }] = await Promise.all([
     import('../../../trail/timestamps/chain.js'),
+    import('../../../trail/timestamps/revocation-list.js'),
     import('../../../trail/timestamps/verify.js'),
   ]);
   const trusted = trustedCertificates(await textOf(timestampCa), timestampCa);
-  const checkTimestamp: CheckTimestamp = (token, data) => verifyTimestamp(token, { data, trusted });
+  const lists = await Promise.all((timestampCrl ?? []).map(async (file) => revocationLists(await bytesOf(file), file)));
+  const revoked = timestampCrl && lists.flat();
+  const checkTimestamp: CheckTimestamp = (token, data) => verifyTimestamp(token, { data, trusted, revoked });
   return { anchors, checkTimestamp };
 }
 
