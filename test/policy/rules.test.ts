@@ -94,7 +94,9 @@ describe('a bundle', () => {
     expect([...historyUses]).toEqual([['h', [{ fact: 'tested', count: 'done', bound: 1, appliesWith: 'less' }]]]);
     const without = bundleContents(bundleFromFiles(good));
     expect([without.limits.limits, without.history.facts, [...without.historyUses]]).toEqual([[], [], []]);
-    expect(problemsOfFiles({ ...files, 'limits.yaml': 'limits: {}\n' })[0]?.message).toContain('few');
+    expect(problemsOfFiles({ ...files, 'limits.yaml': 'limits: {}\n' })[0]).toMatchObject({
+      at: { file: 'b.cedar', line: 1 },
+    });
   });
 
   test('of another process is read from its files, unless they have another digest than it says', () => {
@@ -124,7 +126,7 @@ describe('rules', () => {
     expect(rules.map(({ id, effect, place, offset }) => [id, effect, place, offset])).toEqual([
       ['b', 'permit', at(1, 1, 'b.cedar'), 0],
       ['ask', 'forbid', at(2, 1), 6],
-      ['c', 'permit', at(3, 1), 162],
+      ['c', 'permit', at(3, 1), 166],
     ]);
     expect(rules[1]).toMatchObject({
       reason: '{rows}',
@@ -170,14 +172,25 @@ describe('rules', () => {
       [{ at: at(1, 1), message: 'its condition nests deeper than 50 levels', fix: DEPTH_FIX }],
     ],
     [
-      'that say what the schema lacks, each at its place',
-      `@id("a") permit ${ANY} when { context.row > 1 };\n@id("é") permit ${ANY};`,
+      'that do not parse',
+      'permit (principal',
       [
         {
-          at: at(2, 1),
-          message: expect.stringContaining('not a usable id') as string,
+          at: at(1, 18),
+          message: expect.stringContaining('unexpected') as string,
+          expected: expect.anything() as string,
           fix: expect.anything() as string,
         },
+      ],
+    ],
+    [
+      'with an id that is none, before what the schema lacks',
+      `@id("a") permit ${ANY} when { context.row > 1 };\n@id("é") permit ${ANY};`,
+      [
+        expect.objectContaining({
+          at: at(2, 1),
+          message: expect.stringContaining('not a usable id') as string,
+        }) as object,
       ],
     ],
   ])('%s are refused', (_, text, expected) => {
@@ -206,7 +219,7 @@ describe('rules', () => {
       new Set(found.map(({ at: where }) => (typeof where === 'string' ? where : `${where.file}:${where.line}`))),
     ).toEqual(new Set(['b.cedar:2', 'b.cedar:4']));
     const [first] = found;
-    expect(first).toMatchObject({ at: at(2, 55, 'b.cedar'), message: expect.stringContaining('`row`') as string });
+    expect(first).toMatchObject({ at: at(2, 56, 'b.cedar'), message: expect.stringContaining('`row`') as string });
   });
 
   test('of a schema that hides a name of Cedar are refused', () => {
@@ -223,6 +236,10 @@ describe('rules', () => {
       { at: at(1, 1), message: 'a compares a count of context.history with something else than a number' },
     ]);
     expect(problemsIn({ 'a.cedar': text })[0]?.message).toContain('tested');
+    // Of a policy without history, a rule may use the whole context.
+    const whole = `@id("a") permit ${ANY} when { [context].contains(context) };`;
+    expect(problemsIn({ 'a.cedar': whole }, { limits: [], history: ['tested'] })[0]?.message).toContain('as a whole');
+    expect(readRules({ 'a.cedar': whole }, STARTER_SCHEMA, NONE).rules).toHaveLength(1);
   });
 });
 

@@ -90,7 +90,7 @@ unless {
     expect(found).toMatchObject({ rule: 'large', approved: 2, spared: 2 });
   });
 
-  test('is none where the policy does not know the names that it would be for', () => {
+  test('is none where the exception would be no policy', () => {
     const used = policy();
     const records = recorded(used, approved([101, 102]));
     const broken = records.map((record) => ({

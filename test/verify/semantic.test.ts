@@ -211,7 +211,6 @@ test('a model that fails with what is no error is told as an error, and one of a
     modelId: 'm',
     maxEmbeddingsPerCall: 1,
     supportsParallelCalls: true,
-    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- models of other packages do
     doEmbed: () => Promise.reject(thrown),
   });
   const told = async (thrown: unknown) =>

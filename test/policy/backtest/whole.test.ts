@@ -126,21 +126,6 @@ describe('a backtest', () => {
     expect(report.changes[0]?.before).not.toHaveProperty('code');
     expect(tried(records.slice(0, 1), policy(BUDGET(500, 'input.nothing')), []).changes[0]?.amounts).toEqual({});
   });
-
-  test('takes no input for the recorded one where schemas differ', () => {
-    const typed = (type: string) =>
-      policy(
-        '',
-        `${PERMIT_ALL}@id("no") forbid (principal, action, resource) when { context has input.x && context.input.x == ${type === 'Long' ? '5' : '"5"'} };`,
-        {
-          'schema.cedarschema': schemaWith(`x?: ${type}`),
-        },
-      );
-    const [record] = recorded(typed('Long'), [{ id: 'a', at: 0, input: { x: 5 } }]) as [DecisionRecord];
-    const candidate = typed('String');
-    expect(backtest([record], { candidate, recordedUnder: [typed('Long').bundle] }).changes).toMatchObject([]);
-    expect(backtest([record], { candidate }).summary.redecided).toBe(1);
-  });
 });
 
 describe('what goes ahead under a candidate is counted by it', () => {
