@@ -58,15 +58,11 @@ const told = (findings: readonly Finding[]) =>
 const named = (findings: readonly Finding[]) => findings.map(({ code, id }) => `${code} ${id}`);
 
 describe('what is certain of an action of which only some is known', () => {
-  const truth = (scope: string, condition: string, action: SymbolicAction) => {
-    const policy = policyOf(`@id("r") permit (${scope}) ${condition === '' ? '' : `when { ${condition} }`};`);
-    return [...new SymbolicPolicy(policy.bundle).ask(policy.rules, action)];
-  };
   const ANY = 'principal, action, resource';
   const WRITE: SymbolicAction = { actionType: 'WRITE' };
   const db = { name: 'db', kind: 'postgres', environment: 'live' };
 
-  test.each<[string, string, string, SymbolicAction, boolean | undefined]>([
+  const cases: readonly (readonly [string, string, string, SymbolicAction, boolean | undefined])[] = [
     ['of any', ANY, '', WRITE, true],
     ['its type', 'principal, action == Countersign::Action::"WRITE", resource', '', WRITE, true],
     ['the agent alone', 'principal == Countersign::Agent::"bot", action, resource', '', WRITE, undefined],
@@ -107,9 +103,24 @@ describe('what is certain of an action of which only some is known', () => {
     ['what undoes another', ANY, 'context.compensates', WRITE, undefined],
     ['an argument', ANY, 'context has input.amount && context.input.amount < 5', WRITE, undefined],
     ['what cannot be', ANY, 'context.operation == "p" && context.rows > 5', { ...WRITE, operation: 'o' }, false],
-  ])('by %s', (_, scope, condition, action, expected) => {
-    expect(truth(scope, condition, action)).toEqual([['r', expected]]);
-  });
+  ];
+  // One policy with a rule for each case.
+  const policy = policyOf(
+    cases
+      .map(
+        ([, scope, condition], i) =>
+          `@id("r${i}") permit (${scope}) ${condition === '' ? '' : `when { ${condition} }`};`,
+      )
+      .join('\n'),
+  );
+  const symbolic = new SymbolicPolicy(policy.bundle);
+
+  test.each(cases.map(([name, , , action, expected], i) => [name, i, action, expected] as const))(
+    'by %s',
+    (_, i, action, expected) => {
+      expect([...symbolic.ask([policy.rule(`r${i}`)], action)]).toEqual([[`r${i}`, expected]]);
+    },
+  );
 
   test('by limits and history, where they are declared', () => {
     const policy = policyOf(
@@ -464,7 +475,7 @@ when { context.operation == "nothing" && context has input.body.amuont && contex
     toolOf({ name: 'db', kind: 'postgres', environment: 'test', targets: ['users'] }),
   ];
 
-  test.each<[string, readonly string[]]>([
+  const conditions: readonly (readonly [string, readonly string[]])[] = [
     ['context.operation == "refund" || context.operation == "sql" || context.operation == "restore"', []],
     ['context.operation == "x"', ['unknown-operation: no operation is called x in payments, db']],
     ['"x" == context.operation', ['unknown-operation: no operation is called x in payments, db']],
@@ -505,9 +516,17 @@ when { context.operation == "nothing" && context has input.body.amuont && contex
         'unknown-argument: no operation of payments, db takes body.amount',
       ],
     ],
-  ])('that nothing has: %s', (condition, expected) => {
-    expect(codes(condition, tools)).toEqual(expected);
-  });
+  ];
+  // One policy with a rule for each condition.
+  const comparing = policyOf(conditions.map(([condition], i) => forbid(condition, `r${i}`)).join('\n'));
+
+  test.each(conditions.map(([condition, expected], i) => [condition, i, expected] as const))(
+    'that nothing has: %s',
+    (_, i, expected) => {
+      const findings = unknownNames([comparing.rule(`r${i}`)], tools, comparing.bundle.files);
+      expect(findings.map(({ code, message }) => `${code}: ${message}`)).toEqual(expected);
+    },
+  );
 
   test('are those of the tool that a rule is about', () => {
     const of = (tool: string, condition: string) =>

@@ -265,15 +265,4 @@ describe('rules without end', () => {
     ]);
     expect(error.cause).toBeInstanceOf(Error);
   });
-
-  test('are at most 5,000', () => {
-    const rules = (count: number) =>
-      Array.from({ length: count }, (_, i) => `permit(principal,action,resource==Countersign::Tool::"${i}");`).join('');
-    expect(refusal(() => readRules({ 'a.cedar': rules(5001) }, STARTER_SCHEMA, NONE))).toMatchObject({
-      message: 'the folder: it has 5001 policies',
-      expected: 'at most 5000 policies',
-      fix: 'Write one policy over a set of targets or roles in place of one for each.',
-    });
-    expect(refusal(() => readRules({ 'a.cedar': rules(5000) }, STARTER_SCHEMA, NONE)).message).toContain('no @id');
-  });
 });

@@ -86,10 +86,12 @@ describe('an argument', () => {
     [{}, 'its schema does not say its type'],
     [{ enum: 'no list' }, 'its schema does not say its type'],
     [{ anyOf: [{ type: 'string' }, true] }, 'it can be anything or string'],
+    [{ anyOf: [{ type: 'string' }, {}] }, 'it can be anything or string'],
     [{ type: 'number' }, DIGITS],
     [{ type: 'number', multipleOf: 0.00001 }, DIGITS],
     [{ type: 'number', multipleOf: 0.00015 }, DIGITS],
     [{ type: 'number', multipleOf: '0.01' }, DIGITS],
+    [{ type: 'number', multipleOf: 0 }, DIGITS],
     [{ anyOf: [{ type: 'number', multipleOf: 1 }, { type: 'number' }] }, DIGITS],
     [{ type: 'array' }, 'of its members: its schema does not say its type'],
     [{ type: 'array', items: { type: 'string', format: 'password' } }, `of its members: ${SECRET}`],
@@ -148,6 +150,13 @@ describe('an argument', () => {
       type: '{ b?: { ok?: String, }, }',
       leftOut: ['a.any: its schema does not say its type', `a.token: ${SECRET}`, `b.token: ${SECRET}`],
     });
+  });
+
+  test('is left out in the order of paths, whatever is within what', () => {
+    expect(of({ 'a-b': {}, a: { type: 'object', properties: { token: {} } } }).leftOut).toEqual([
+      'a-b: its schema does not say its type',
+      `a.token: ${SECRET}`,
+    ]);
   });
 
   test('is declared eight names deep, and no deeper', () => {

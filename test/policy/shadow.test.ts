@@ -165,7 +165,11 @@ describe('a single limit of the policy in shadow', () => {
     const candidate = policy(limits);
     const counters = new ShadowCounters(candidate, own ?? ownLimits(policy(), candidate));
     for (const record of records) counters.add(record);
-    const [limit] = asked(candidate, later('asks'));
+    const { resolved } = ask(candidate, later('asks') as DecidedRecord, false) as Extract<
+      ReturnType<typeof ask>,
+      { kind: 'asked' }
+    >;
+    const [limit] = resolved.limits;
     const { used, held, fits } = counters.read('acme', 'asks', limit!.demand, at);
     return { used, held, fits, size: counters.size };
   };
