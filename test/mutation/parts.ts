@@ -10,6 +10,8 @@ export interface Part {
   readonly postgres?: true;
   /** After how many runs the thread is replaced, with whatever mutants left behind in it. Default 100. */
   readonly runsPerThread?: number;
+  /** How long a test may take, milliseconds. Default 15,000: a mutant that never settles takes as long. */
+  readonly testTimeoutMs?: number;
   /** Whether a policy that was compiled serves all mutants: only where none of them is in what reads or compiles policies. */
   readonly keepsPolicies?: true;
 }
@@ -37,6 +39,8 @@ export const PARTS: readonly Part[] = [
     tests: ['test/verify/runner.test.ts'],
     // A mutant that does not end its threads leaves them running beside those of the next.
     runsPerThread: 20,
+    // Many of its mutants never answer.
+    testTimeoutMs: 8000,
   },
   {
     name: 'gate',

@@ -323,7 +323,8 @@ describe('what is tried', () => {
       'schema.cedarschema': schemaWith('amount?: Long'),
     });
     const given: Facts = { ...facts, input: { amount: 3, more: 'x' } };
-    const { texts, asked } = tried(policy, given);
+    const { texts, asked, changes } = tried(policy, given);
+    expect(changes.at(-1)?.changes[0]?.kind).toBe('input');
     expect(texts.slice(1)).toEqual([
       'amount of the input is 4',
       'amount of the input is 5',

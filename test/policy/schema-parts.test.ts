@@ -327,6 +327,7 @@ describe('a schema', () => {
     expect(isOutdated(GENERATED, [tool, silent])).toBe(false);
     expect(isOutdated(GENERATED.replaceAll('\n', '\r\n'), [tool, silent])).toBe(false);
     expect(isOutdated(GENERATED, [tool])).toBe(true);
+    expect(isOutdated(GENERATED.replaceAll('\n', '\r\n'), [tool])).toBe(true);
     expect(isOutdated(SCHEMA, [tool])).toBe(false);
   });
 
