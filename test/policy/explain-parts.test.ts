@@ -491,7 +491,7 @@ describe('what is tried', () => {
     const policy = forbidding('context.compensates');
     const over = judgement('deny', { code: 'LIMIT_EXCEEDED' });
     const given: Facts = { ...facts, input: { a: { b: 9 } } };
-    const amountOf = ({ input }: Facts): number => (input?.['a'] as { b: number }).b;
+    const amountOf = ({ input = {} }: Facts): number => (input['a'] as { readonly b: number }).b;
     const found = (judged: Judgement, effect: (facts: Facts) => JudgedEffect) =>
       counterfactuals(policy, given, judged, (at) => judgement(effect(at)), 1000).changes.map(
         ({ changes, effect: to }) => [changes[0]?.kind, changes[0]?.text, to],

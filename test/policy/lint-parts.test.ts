@@ -272,6 +272,7 @@ describe('facts of history', () => {
     expect(findings(on('forbid', 'when { context.history.tested.possible > 1 }'))).toEqual([]);
     expect(findings(on('forbid', 'unless { context.history.tested.possible >= 1 }'))).toEqual([lets]);
     expect(findings(on('forbid', 'when { context.history.tested.done == 1 }'))).toEqual([]);
+    expect(findings(on('forbid', 'when { context.history.tested.possible == 1 }'))).toEqual([]);
     expect(
       findings(on('forbid', 'when { context.history.tested.done > 1 && context.history.tested.done > 2 }')),
     ).toEqual([stops]);
@@ -331,6 +332,20 @@ describe('amounts of limits', () => {
       ].map(count),
     ).toEqual([1, 1, 0, 1, 0, 1, 1, 1, 0]);
     expect(found(when('operation == "sql"'), [tool])[0]?.message).toMatch(/^payments sql takes/);
+  });
+
+  test('find every fact of an action, as one that is usual has it', () => {
+    const facts = [
+      'agent.id != ""',
+      'agent.owner != ""',
+      'size(agent.roles) == 0',
+      'preview.rows == 1',
+      'size(preview.targets) == 1 && preview.targets[0] != ""',
+      'size(preview.reads) == 1 && preview.reads[0] != ""',
+      '!preview.schemaChange',
+    ];
+    for (const fact of facts)
+      expect([fact, found(BUDGET.replace('input.amount', `'${fact} ? 1.0 : input.nothing'`))]).toEqual([fact, []]);
   });
 
   test('with null are told as that, and what a condition cannot read is told at the condition', () => {
@@ -399,7 +414,7 @@ describe('rules that never match', () => {
     ]);
     expect(found(read, [])[0]?.message).toBe('it matches nothing that the registered tools (none) can do');
     expect(found(read, [toolOf(), silent()])).toEqual([]);
-    expect(named(found(`${read}${forbid('context.rows > 5 && context.rows < 4')}`, [toolOf()]))).toEqual([
+    expect(named(found(`${read}${forbid('context.schemaChange && 2 < 1')}`, [toolOf()]))).toEqual([
       'never-matches f',
       'unmatched r',
     ]);
@@ -544,6 +559,14 @@ when { context.operation == "nothing" && context has input.body.amuont && contex
       ['no target is called cart in payments', 'Did you mean carts? Correct the name; known are carts, orders.'],
     ]);
     expect(of('payments', 'context.targets.contains("users")')).toHaveLength(1);
+  });
+
+  test('of an argument that one of several operations takes are known; of one that none takes no other is meant', () => {
+    const several = [
+      toolOf({ operations: [operation({ arguments: { type: 'object', additionalProperties: false } }), operation()] }),
+    ];
+    expect(codes('context has input.amount && context.input.amount > 1', several)).toEqual([]);
+    expect(check(forbid('context has input.amuont'), several).map(({ fix }) => fix)).toEqual(['Correct the name.']);
   });
 
   test('are not told of what does not describe itself', () => {
@@ -789,6 +812,8 @@ describe('lint', () => {
     const wrong = `${PERMIT}@id("w") forbid (principal, action, resource == Countersign::Tool::"paymnets");
 @id("u") forbid (principal, action == Countersign::Action::"READ", resource);`;
     expect(named((await linted(wrong, { tools: [toolOf()] })).findings)).toEqual(['unknown-tool w', 'unmatched u']);
+    const both = `${PERMIT}@id("w") forbid (principal, action, resource == Countersign::Tool::"paymnets") when { context.rows > 5 && context.rows < 4 };`;
+    expect(named((await linted(both, { tools: [toolOf()] })).findings)).toEqual(['never-matches w', 'unknown-tool w']);
   });
 
   test('tells all that it knows of, in the order of their places', async () => {
