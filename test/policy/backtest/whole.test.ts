@@ -72,6 +72,18 @@ describe('a backtest', () => {
     expect(kinds(tried(reversed, policy(BUDGET(300))))).toEqual({ b: 'newly-denied' });
   });
 
+  test('tells of what was decided in one millisecond in the order of receipts', () => {
+    const [one, other] = ['one', 'other'].map((actionId, i) =>
+      decided(policy(), recordOf({ actionId, receipt: { seq: i + 1, hash: DIGEST } })),
+    ) as [DecidedRecord, DecidedRecord];
+    const none = policy('', '@id("never") forbid (principal, action, resource);');
+    for (const given of [
+      [one, other],
+      [other, one],
+    ])
+      expect(backtest(given, { candidate: none }).changes.map(({ actionId }) => actionId)).toEqual(['one', 'other']);
+  });
+
   test('of nothing, and without more than a candidate, counts nothing', () => {
     expect(backtest([], { candidate: before })).toMatchObject({
       summary: { decisions: 0, undecided: 0, recordedUnder: [], candidate: before.digest },
@@ -261,16 +273,14 @@ describe('earlier actions', () => {
       `${AFTER}@id("own") forbid (principal, action, resource) when { principal has owner && principal.owner == "eve" };`,
       TESTED(),
     );
-    const scrubbed = (attempted: boolean) =>
-      decided(
-        own,
-        at(1, 'ci', { scrubbed: ['/facts/agent/owner'], attempted, status: attempted ? 'success' : 'denied' }),
-      );
+    const scrubbed = (attempted: boolean, status: DecisionRecord['status'] = attempted ? 'success' : 'denied') =>
+      decided(own, at(1, 'ci', { scrubbed: ['/facts/agent/owner'], attempted, status }));
     const free = policy();
     const next = { ...at(4, 'deploy'), decision: evaluate(free, at(4, 'deploy').facts) };
     const run = (first: DecisionRecord) =>
       kinds(backtest([first, next], { candidate: own, recordedUnder: [free.bundle] }));
     expect(run(scrubbed(true))).toEqual({});
+    expect(run(scrubbed(true, 'failed'))).toEqual({ 'deploy-4': 'newly-denied' });
     expect(run(scrubbed(false))).toEqual({ 'deploy-4': 'newly-denied' });
   });
 
@@ -374,7 +384,13 @@ describe('one decision', () => {
     const underWay = { fact: 'tested', done: 0, underWay: 1, possible: 1 };
     const redecided = (decision: Decision | undefined, then: number) => {
       const record = recordOf({
-        facts: { ...factsOf(), history: [{ ...underWay, underWay: then, text: '' }] },
+        facts: {
+          ...factsOf(),
+          history: [
+            { ...underWay, underWay: then, text: '' },
+            { ...underWay, fact: 'other', underWay: 0, text: '' },
+          ],
+        },
         ...(decision === undefined ? {} : { decision }),
       });
       const asked = ask(waiting, record, true);
