@@ -28,7 +28,7 @@ export default defineConfig({
     isolate: false,
     sequence: { sequencer: InOrder },
     // Short, because a mutant that never settles would wait for it. No test takes a quarter of that, also on a machine that is busy.
-    testTimeout: 15_000,
+    testTimeout: Number(process.env['MUTATION_TEST_TIMEOUT_MS'] ?? 15_000),
     hookTimeout: 120_000,
     passWithNoTests: false,
     reporters: ['default', new HookFailures()],

@@ -68,6 +68,7 @@ export async function runStryker(modules: string, part: Part, options: RunOption
     cwd: ROOT,
     env: {
       ...(part.runsPerThread === undefined ? {} : { MUTATION_RUNS_PER_THREAD: String(part.runsPerThread) }),
+      ...(part.testTimeoutMs === undefined ? {} : { MUTATION_TEST_TIMEOUT_MS: String(part.testTimeoutMs) }),
       ...process.env,
       MUTATION_TESTS: part.tests.join(' '),
       ...(part.postgres === undefined ? {} : { MUTATION_POSTGRES: '1' }),

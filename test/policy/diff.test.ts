@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { diffPolicies } from '../../src/policy/diff.js';
 import type { Policy } from '../../src/policy/index.js';
+import { scopeText } from '../../src/policy/scope-text.js';
 import { policyFromText } from '../../src/testing/index.js';
 import { PERMIT_ALL } from './facts.js';
 import { STARTER_SCHEMA } from './input-example.js';
@@ -108,6 +109,14 @@ describe('a rule', () => {
     expect(changed(on('when { context.rows > 1 }'), on('unless { context.rows > 1 }'))).toHaveLength(1);
   });
 
+  test('whose condition follows its scope at once, or after lines, is told alike; comments are not, whatever they quote', () => {
+    const on = (between: string, condition: string) => forbid(`principal, action, resource)${between}${condition}`);
+    const told = ['its condition was nothing, is when { context.rows > 1 }'];
+    for (const between of ['', ' ', '\n\n  ', ' // or "so"\n'])
+      expect(changed(on('', ''), on(between, 'when { context.rows > 1 }'))).toEqual(told);
+    expect(changed(on('', ''), on(' ', 'when { // as in "this"\n context.rows > 1 }'))).toEqual(told);
+  });
+
   test('whose texts before its condition look like one is not cut there', () => {
     const named = (condition: string) =>
       `@id("a") @reason("(so) when it is x // y") forbid (principal, action, resource) ${condition};`;
@@ -155,6 +164,21 @@ describe('a rule', () => {
       'its reason was "", is "r"',
     ]);
   });
+});
+
+test.each<[Parameters<typeof scopeText>[0], string]>([
+  [{}, 'any action by any agent on any tool'],
+  [{ principal: { op: '==', entity: { type: 'Acme::Shop::Bot', id: 'b' } } }, 'any action by bot b on any tool'],
+  [{ principal: { op: 'in', entity: { type: 'Team', id: 't' } } }, 'any action by members of team t on any tool'],
+  [{ resource: { op: 'is', entity_type: 'Acme::Shop::Store' } }, 'any action by any agent on any Store'],
+  [
+    { resource: { op: '==', entity: { __entity: { type: 'Countersign::Tool', id: 'x' } } } },
+    'any action by any agent on tool x',
+  ],
+  [{ principal: { op: '==', slot: '?principal' } }, 'any action by any agent on any tool'],
+  [{ action: { op: 'in', entities: [] } }, 'any action by any agent on any tool'],
+])('the scope %j is told as: %s', (scope, text) => {
+  expect(scopeText(scope)).toBe(text);
 });
 
 describe('a limit', () => {

@@ -117,6 +117,165 @@ describe('limits that only the policy in shadow has', () => {
   });
 });
 
+describe('limits by what they count', () => {
+  const bundle = (files: Readonly<Record<string, string>>) => ({ bundle: { files, digest: 'sha256:x' as never } });
+  const own = (before: string | undefined, after: string | undefined) => {
+    const files = (text: string | undefined) => bundle(text === undefined ? {} : { 'limits.yaml': text });
+    return [...ownLimits(files(before), files(after))];
+  };
+  const one = (fields: string) => `limits:\n  a: {${fields}}\n`;
+
+  test.each<[string, string, readonly string[]]>([
+    ['kind: budget, max: 1, atLimit: deny, unit: EUR', 'unit: EUR, kind: budget, max: 2', []],
+    ['kind: budget, max: 1, unit: EUR', 'kind: budget, max: 1, unit: USD', ['a']],
+    ['kind: count, max: 1, window: 1d', 'window: 1d, atLimit: x, max: 3, kind: count', []],
+    ['kind: count, max: 1, window: 1d', 'kind: count, max: 1', ['a']],
+    ['kind: concurrency, max: 1', 'kind: concurrency, max: 2, atLimit: x', []],
+    ['kind: concurrency, max: 1', 'kind: count, max: 1', ['a']],
+    ['kind: rate, max: 1, atLimit: x', 'kind: rate, max: 1', []],
+    ['kind: rate, max: 1', 'kind: rate, max: 2', ['a']],
+    ['kind: breaker, open: 1m', 'kind: breaker, open: 1m, atLimit: x', []],
+    ['kind: breaker, open: 1m', 'kind: breaker, open: 2m', ['a']],
+    ['kind: depth, max: 1', 'kind: depth, max: 2', ['a']],
+    ['kind: depth, max: 1', 'max: 1, kind: depth', []],
+  ])('{%s} and {%s}', (before, after, expected) => {
+    expect(own(one(before), one(after))).toEqual(expected);
+  });
+
+  test('are none of a policy without limits, and all of one beside such a policy', () => {
+    expect(own(one('kind: count'), undefined)).toEqual([]);
+    expect(own(undefined, one('kind: count'))).toEqual(['a']);
+    expect(own('# nothing\n', one('kind: count'))).toEqual(['a']);
+    expect(own(one('kind: count'), '# nothing\n')).toEqual([]);
+    expect(own('limits:\n', 'limits:\n')).toEqual([]);
+  });
+});
+
+describe('a single limit of the policy in shadow', () => {
+  const FEW = (more = '') => `  few: {kind: count, scope: agent, max: 2, window: 1d${more}}\n`;
+  const plain = recorded(policy(), [{ id: 'a', at: 0, input: { amount: 5 } }])[0] as DecisionRecord;
+  const later = (id: string, more: Partial<DecisionRecord> = {}): DecisionRecord => ({
+    ...plain,
+    actionId: id,
+    ...more,
+  });
+  const at = microsecondsOf(plain.decidedAt) + 60_000_000;
+  /** What one more action finds, after these. */
+  const after = (limits: string, records: readonly DecisionRecord[], own?: ReadonlySet<string>) => {
+    const candidate = policy(limits);
+    const counters = new ShadowCounters(candidate, own ?? ownLimits(policy(), candidate));
+    for (const record of records) counters.add(record);
+    const { resolved } = ask(candidate, later('asks') as DecidedRecord, false) as Extract<
+      ReturnType<typeof ask>,
+      { kind: 'asked' }
+    >;
+    const [limit] = resolved.limits;
+    const { used, held, fits } = counters.read('acme', 'asks', limit!.demand, at);
+    return { used, held, fits, size: counters.size };
+  };
+
+  test('counts what got to its effect: what was attempted, or ended otherwise than as nothing', () => {
+    expect(after(FEW(), [later('a')])).toMatchObject({ used: 1, size: 1 });
+    expect(after(FEW(), [later('a', { attempted: false })])).toMatchObject({ used: 1 });
+    expect(after(FEW(), [later('a', { attempted: false, status: 'mismatch' })])).toMatchObject({ used: 1 });
+    expect(after(FEW(), [later('a', { attempted: false, status: 'unknown' })])).toMatchObject({ used: 0, held: 1 });
+    expect(after(FEW(), [later('a', { attempted: false, status: 'denied' })])).toEqual({
+      used: 0,
+      held: 0,
+      fits: true,
+      size: 1,
+    });
+    const RATE = '  burst: {kind: rate, scope: agent, max: 2, per: 1d}\n';
+    expect(after(RATE, [later('a', { status: 'failed' })])).toMatchObject({ used: 1 });
+    expect(after(RATE, [later('a', { status: 'failed', attempted: false })])).toMatchObject({ used: 0 });
+  });
+
+  test('counts nothing that it would have denied itself; what people would have been asked about it counts', () => {
+    const three = ['a', 'b', 'c'].map((id) => later(id));
+    expect(after(FEW(), three)).toMatchObject({ used: 2, fits: false, size: 3 });
+    expect(after(FEW(', atLimit: approve by dba'), three)).toMatchObject({ used: 3 });
+    expect(after(FEW(', atLimit: queue for 5m'), three)).toMatchObject({ used: 3 });
+    expect(after(`${FEW()}  no: {kind: count, scope: agent, max: 0, window: 1d}\n`, three)).toMatchObject({ used: 0 });
+    // A limit that both policies have is the ledger's: it stops nothing here.
+    expect(
+      after(`${FEW()}  no: {kind: count, scope: agent, max: 0, window: 1d}\n`, three, new Set(['few'])),
+    ).toMatchObject({ used: 2 });
+  });
+
+  test('counts each action once, that of another tenant apart', () => {
+    expect(after(FEW(), [later('a'), later('a'), later('a', { tenant: 'other' })])).toMatchObject({ used: 1, size: 2 });
+  });
+
+  test('counts from when holds were placed, and no earlier than it was decided', () => {
+    const RATE = '  burst: {kind: rate, scope: agent, max: 1, per: 2m}\n';
+    const held = (...placed: string[]) =>
+      later('a', {
+        holds: placed.map((placedAt) => ({
+          limit: 'x',
+          key: '',
+          kind: 'count',
+          amount: 1,
+          status: 'consumed',
+          placedAt,
+        })),
+      });
+    const seconds = (count: number) => new Date(Date.parse(plain.decidedAt) + count * 1000).toISOString();
+    const left = (record: DecisionRecord, second: number) => {
+      const candidate = policy(RATE);
+      const counters = new ShadowCounters(candidate, ownLimits(policy(), candidate));
+      counters.add(record);
+      const [limit] = asked(candidate, later('asks'));
+      return counters.read('acme', 'asks', limit!.demand, microsecondsOf(seconds(second))).fits;
+    };
+    expect([left(held(), 119), left(held(), 120)]).toEqual([false, true]);
+    expect([left(held(seconds(5), seconds(10)), 129), left(held(seconds(5), seconds(10)), 130)]).toEqual([false, true]);
+    expect([left(held(seconds(-10)), 119), left(held(seconds(-10)), 120)]).toEqual([false, true]);
+  });
+
+  test('spends what the result says, or what was held where it says nothing of use', () => {
+    const MONEY = (settled: string) =>
+      `  money: {kind: budget, scope: agent, amount: input.amount, settled: ${settled}, unit: EUR, max: 100, window: 1d}\n`;
+    const ended = (more: Partial<DecisionRecord>, settled = 'result.paid') => after(MONEY(settled), [later('a', more)]);
+    expect(ended({ result: { paid: 3 } })).toMatchObject({ used: 3, held: 0 });
+    expect(ended({ result: { other: 3 } })).toMatchObject({ used: 5, held: 0 });
+    expect(ended({})).toMatchObject({ used: 5, held: 0 });
+    expect(ended({ result: { paid: 3 }, status: 'failed' })).toMatchObject({ used: 0, held: 0 });
+    expect(ended({ result: { paid: 3 }, status: 'unknown' })).toMatchObject({ used: 0, held: 5 });
+  });
+
+  test('that is a breaker is told how what was attempted ended', () => {
+    const BREAKER = '  failing: {kind: breaker, scope: tool, window: 1h, minimum: 1, ratio: 1, open: 10m}\n';
+    const fits = (more: Partial<DecisionRecord>) => after(BREAKER, [later('a', more)]).fits;
+    expect(fits({})).toBe(true);
+    expect(fits({ status: 'mismatch' })).toBe(false);
+    expect(fits({ status: 'unknown' })).toBe(false);
+    expect(fits({ status: 'failed' })).toBe(false);
+    expect(fits({ status: 'cancelled' })).toBe(true);
+  });
+
+  test('holds what is under way of its own limits alone, each action once, until its record is there', () => {
+    const candidate = policy(FEW());
+    const counters = new ShadowCounters(candidate, ownLimits(policy(), candidate));
+    const demands = asked(candidate, later('x')).map(({ demand }) => demand);
+    const [demand] = demands;
+    counters.hold('acme', 'other', [{ ...demand!, limit: 'foreign' }], at);
+    expect(counters.size).toBe(0);
+    counters.hold('acme', 'a', demands, at);
+    counters.hold('acme', 'a', demands, at);
+    expect(counters.read('acme', 'asks', demand!, at)).toMatchObject({ used: 0, held: 1 });
+    expect([counters.counts({ limit: 'few' }), counters.counts({ limit: 'foreign' })]).toEqual([true, false]);
+    // What was held is counted however little room there was, and given back where nothing came of it.
+    counters.hold('acme', 'b', demands, at);
+    counters.hold('acme', 'c', demands, at);
+    counters.add(later('c'));
+    expect(counters.read('acme', 'asks', demand!, at)).toMatchObject({ used: 1, held: 2, fits: false });
+    counters.add(later('a', { status: 'denied', attempted: false }));
+    expect(counters.read('acme', 'asks', demand!, at)).toMatchObject({ used: 1, held: 1 });
+    counters.hold('acme', 'a', demands, at);
+    expect(counters.read('acme', 'asks', demand!, at)).toMatchObject({ used: 1, held: 1 });
+  });
+});
+
 /** What nobody held is counted from when it was decided, and not from when it was held a moment later. */
 function untimed(limits: readonly LimitFigure[]): readonly object[] {
   return limits.map(({ retryAfterMs: _retry, ...figure }) => figure);

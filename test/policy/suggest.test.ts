@@ -79,6 +79,27 @@ unless {
     expect(effect({ preview: within, operation: 'delete' })).toBe('require_approval');
   });
 
+  test('spares those alone whom nobody else asks', () => {
+    const text = `${LARGE}\n@id("schema") @reason("schema") @approval("dba") forbid (principal, action, resource) when { context.schemaChange };`;
+    const both = { schemaChange: true, rows: 105, targets: ['orders'] };
+    const [found, ...others] = suggested(
+      [...approved([110, 112]), { id: 'both', at: 99, preview: both, approvals: [approval('dora', ['dba'])] }],
+      { text },
+    );
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({ rule: 'large', approved: 2, spared: 2 });
+  });
+
+  test('is none where the exception would be no policy', () => {
+    const used = policy();
+    const records = recorded(used, approved([101, 102]));
+    const broken = records.map((record) => ({
+      ...record,
+      facts: { ...record.facts!, preview: { ...record.facts!.preview, rows: 0.5 } },
+    }));
+    expect(suggest(broken, { policy: used, atLeast: 2 })).toEqual([]);
+  });
+
   test('without targets names none', () => {
     const [found] = suggested(approved([101, 102], { preview: { targets: [] } }));
     expect(found?.targets).toEqual([]);

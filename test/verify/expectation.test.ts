@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
-import { compileExpectation } from '../../src/verify/index.js';
+import { compileExpectation, compileExpectations } from '../../src/verify/index.js';
 
 /** The refusal of a text; a text that compiles counts as refused in the right way. */
 function attempt(source: string): unknown {
@@ -116,6 +116,50 @@ describe('an invalid expectation', () => {
       expect(refusal(`post.${name}() == 1`).code).toBe('INVALID_EXPECTATION');
     },
   );
+});
+
+describe('the expectations of a proposal', () => {
+  const checks = (expectations: Parameters<typeof compileExpectations>[0]) =>
+    compileExpectations(expectations).map(({ check, source, withinMs }) => [check, source, withinMs]);
+
+  test('are none, one, or several with names', () => {
+    expect(compileExpectations(undefined)).toEqual([]);
+    expect(compileExpectations([])).toEqual([]);
+    expect(checks('true')).toEqual([['expect', 'true', 0]]);
+    expect(checks({ cel: 'true', withinMs: 5 })).toEqual([['expect', 'true', 5]]);
+    expect(
+      checks([
+        { name: 'stock', cel: 'true', withinMs: 5 },
+        { name: 'total', cel: 'false' },
+      ]),
+    ).toEqual([
+      ['expect.stock', 'true', 5],
+      ['expect.total', 'false', 0],
+    ]);
+  });
+
+  test('are refused by the name and the place of the one that is wrong', () => {
+    const wrong = (expectations: Parameters<typeof compileExpectations>[0]) => () => compileExpectations(expectations);
+    const list = [
+      { name: 'stock', cel: 'true' },
+      { name: 'total', cel: 'pots.a == 1' },
+    ];
+    expect(wrong(list)).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_EXPECTATION',
+        field: 'proposal.expect.1.cel',
+        message: expect.stringMatching(/^The expectation total names "pots".* \(line 1, column 1\)\.$/) as string,
+      }) as Error,
+    );
+    expect(wrong('')).toThrow(/^The expectation has 0 characters[^(]*\.$/);
+    expect(wrong({ cel: 'post ==' })).toThrow(
+      expect.objectContaining({
+        field: 'proposal.expect',
+        message: expect.stringMatching(/^The expectation does not compile: .* \(line 1, column \d\)\.$/) as string,
+        cause: expect.anything() as Error,
+      }) as Error,
+    );
+  });
 });
 
 describe('a hostile expectation', () => {

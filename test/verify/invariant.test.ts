@@ -91,6 +91,15 @@ describe('an invariant', () => {
     expect(await checked({}, stock(1, 2), any)).toMatchObject({ ok: false });
   });
 
+  test('over a list is checked on all of it: only rows are told apart', async () => {
+    const short = { name: 'short', cel: 'size(state.log) <= 1', reason: 'Too long.' };
+    expect(await checked({ log: [1, 2] }, { log: [1, 2, 3, 4] }, short)).toMatchObject({ ok: true });
+    expect(await checked({ log: [1] }, { log: [1, 2] }, short)).toMatchObject({ ok: false });
+    const none = { name: 'none', cel: 'state.t == null || size(state.t) < 1', reason: 'Not empty.' };
+    expect(await checked({ t: { a: 1 } }, { t: { a: 1 } }, none)).toMatchObject({ ok: true });
+    expect(await checked({ t: null }, { t: { a: 1 } }, none)).toMatchObject({ ok: false });
+  });
+
   test('is a failed check when the evaluator is closed', async () => {
     const closed = new ExpectationRunner();
     await closed.close();
@@ -106,7 +115,13 @@ describe('an invariant', () => {
       reason: 'Any two.',
     });
     const large = stock(...Array.from({ length: 5000 }, () => 1));
-    await expect(rehearseInvariants(costly, large, runner)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await expect(rehearseInvariants(costly, large, runner)).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      field: 'invariants.pairs',
+      message: expect.stringMatching(/^The invariant pairs .+\.$/) as string,
+      expected: 'an expression that is cheap on as many rows as one action may touch',
+      fix: 'Have the operator simplify it, or touch fewer rows.',
+    });
     await expect(rehearseInvariants(costly, stock(1, 2), runner)).resolves.toBeUndefined();
     await expect(rehearseInvariants(compiled(STOCK), stock(-1), runner)).resolves.toBeUndefined();
   });
@@ -145,5 +160,21 @@ describe('a config with invalid invariants is refused', () => {
     expect(error).toMatchObject({ code: 'CONFIG_INVALID', field });
     expect(error.expected).toBeTruthy();
     expect(error.fix).toBeTruthy();
+  });
+
+  test('with the place of what does not compile, and with what is expected', () => {
+    expect(refusal({ shop: [{ ...STOCK, cel: 'state.products ==' }] })).toMatchObject({
+      message: expect.stringMatching(
+        /^The invariant stock-never-negative does not compile: .+ \(line 1, column \d+\)\.$/,
+      ) as string,
+      cause: expect.anything() as Error,
+    });
+    expect(refusal({ shop: [{ ...STOCK, cel: '' }] }).message).toMatch(
+      /^The invariant stock-never-negative has 0 characters[^(]*\.$/,
+    );
+    expect(refusal({ shop: [STOCK, STOCK] })).toMatchObject({
+      message: 'There are two invariants named stock-never-negative.',
+      expected: 'a name that no other invariant of the tool has',
+    });
   });
 });

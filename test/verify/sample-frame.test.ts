@@ -4,6 +4,7 @@ import { CountersignError } from '../../src/action/errors.js';
 import type { State } from '../../src/action/snapshot.js';
 import type { Execution } from '../../src/tools/tool.js';
 import { sampleCheck, takeSample, type Sample } from '../../src/verify/index.js';
+import { MAX_SAMPLE_BYTES } from '../../src/verify/sample-frame.js';
 
 const BEFORE: State = { orders: { rows: 3, digest: 'a' }, products: { rows: 1, digest: 'b' } };
 const MOVED: State = { ...BEFORE, orders: { rows: 3, digest: 'z' } };
@@ -59,6 +60,31 @@ describe('a sample', () => {
     expect(checked({ ...BEFORE, ...many }).detail).toContain('t00, t01, t02, t03, t04 and 15 more');
   });
 
+  test('names targets in their order, also those that are called like what every object has', () => {
+    expect(checked({ zeta: 1, ...BEFORE, alpha: 2, constructor: 3 }).detail).toContain(
+      'changed in alpha, constructor, zeta.',
+    );
+    expect(checked({ ...BEFORE, constructor: 3 }, affectedRows({})).ok).toBe(true);
+    expect(checked({ ...BEFORE, constructor: 3 }, affectedRows({ constructor: 1 })).ok).toBe(false);
+    expect(checked({ ...BEFORE, a: 1, b: 2, c: 3, d: 4, e: 5 }).detail).toContain('changed in a, b, c, d, e.');
+  });
+
+  test('differs in a table of which nothing was captured, where anything was written to it', () => {
+    const nothing = (pre: State) =>
+      sampleCheck({ before: BEFORE, after: { state: MOVED }, pre, execution: affectedRows({ orders: 1 }) });
+    expect([nothing({ orders: null }).ok, nothing({}).ok, nothing({ orders: 'text' }).ok]).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    expect(nothing({ orders: { '1': {} } })).toEqual({
+      name: 'frame.sample',
+      ok: true,
+      detail:
+        "Other rows changed in orders: another's doing, because the system's own count of what this action wrote excludes it.",
+    });
+  });
+
   test('that could not be taken again fails', () => {
     expect(checked({ problem: 'timeout' })).toEqual({
       name: 'frame.sample',
@@ -90,6 +116,30 @@ describe('taking a sample', () => {
     expect(await take(large, true)).toMatchObject({ problem: expect.stringContaining('16384') as string });
     const unserializable = () => Promise.resolve({ t: new Date() } as unknown as State);
     await expect(take(unserializable, false)).rejects.toMatchObject({ code: 'INVALID_JSON' });
+  });
+
+  test('carries as much as history can, and not a byte more', async () => {
+    const of = (bytes: number) => () => Promise.resolve({ t: 'x'.repeat(bytes - '{"t":""}'.length) });
+    expect(await take(of(MAX_SAMPLE_BYTES), false)).toHaveProperty('state');
+    await expect(take(of(MAX_SAMPLE_BYTES + 1), false)).rejects.toMatchObject({
+      code: 'TOOL_FAILED',
+      field: 'tool.sample',
+      retryable: false,
+      message: 'The sample is 16385 bytes; at most 16384 are carried.',
+      expected: 'at most 16384 bytes',
+    });
+  });
+
+  test('asks the tool by what was captured, with the signal, and not by when', async () => {
+    const asked: unknown[] = [];
+    const tool = {
+      sample: (...given: unknown[]) => {
+        asked.push(given);
+        return Promise.resolve({});
+      },
+    };
+    await takeSample(tool, { table: 'orders' }, { pre: PRE, after: true }, signal);
+    expect(asked).toEqual([[{ table: 'orders' }, { pre: PRE }, { signal }]]);
   });
 
   test('gives an empty one for a tool without samples', async () => {

@@ -204,6 +204,42 @@ describe('what is sent to the model', () => {
   });
 });
 
+test('a model that fails with what is no error is told as an error, and one of a long name by its beginning', async () => {
+  const failing = (thrown: unknown) => ({
+    specificationVersion: 'v3',
+    provider: 'p',
+    modelId: 'm',
+    maxEmbeddingsPerCall: 1,
+    supportsParallelCalls: true,
+    doEmbed: () => Promise.reject(thrown),
+  });
+  const told = async (thrown: unknown) =>
+    (
+      await (
+        await SemanticMatcher.load({ model: failing(thrown), mode: 'require' })
+      ).check({
+        about: 'a',
+        expectedOutcome: 'x',
+        delta,
+        checks: CHECKS,
+      })
+    ).detail;
+  expect(await told({ name: 5 })).toBe('It could not be compared: the model failed (an error).');
+  expect(await told(Object.assign(new Error('secret'), { name: 'N'.repeat(70) }))).toBe(
+    `It could not be compared: the model failed (${'N'.repeat(60)}).`,
+  );
+  expect(await told(Object.assign(new Error('secret'), { statusCode: 402 }))).toBe(
+    'It could not be compared: the model failed (HTTP 402).',
+  );
+});
+
+test.each<Partial<SemanticOptions>>([{ timeoutMs: 100 }, { timeoutMs: 10_000 }, { threshold: 1 }, { mode: 'advise' }])(
+  '%j is accepted',
+  async (options) => {
+    await expect(matcher(options)).resolves.toBeInstanceOf(SemanticMatcher);
+  },
+);
+
 describe('invalid options stop the worker', () => {
   test.each<[string, unknown, string]>([
     ['a model by name, which would go to a gateway', { model: 'openai/text-embedding-3-small' }, 'semantic.model'],
@@ -214,6 +250,11 @@ describe('invalid options stop the worker', () => {
     ['another mode', { mode: 'decide' }, 'semantic.mode'],
     ['no time', { timeoutMs: 0 }, 'semantic.timeoutMs'],
     ['more time than an activity has', { timeoutMs: 60_000 }, 'semantic.timeoutMs'],
+    ['a millisecond too few', { timeoutMs: 99 }, 'semantic.timeoutMs'],
+    ['a millisecond too many', { timeoutMs: 10_001 }, 'semantic.timeoutMs'],
+    ['half a millisecond', { timeoutMs: 100.5 }, 'semantic.timeoutMs'],
+    ['a threshold that is no number', { threshold: Number.NaN }, 'semantic.threshold'],
+    ['null for a model', { model: null }, 'semantic.model'],
   ])('%s', async (_, options, field) => {
     const given = {
       ...(field === 'semantic.model' ? {} : { model: model() }),

@@ -125,6 +125,33 @@ describe('what the candidate reads', () => {
     expect(read(histories, record, policyOf(`\n${TESTED}`))).toEqual([[5, 0, 5]]);
   });
 
+  test('is told apart by what the proposals say', () => {
+    const same = policyOf(TESTED.replace('within', 'same: input.commit, within'));
+    const of = (id: string, tool: string, second: number, commit: string) =>
+      recordOf(id, tool, second, { proposal: { actionId: id, tool, input: { commit } } });
+    const histories = new Histories();
+    for (const record of [of('a', 'ci', 1, 'x'), of('b', 'ci', 2, 'y')]) {
+      histories.plan(record, { candidate: same, recorded: undefined, happens: true, newly: false });
+      histories.place(record, AT - 1000);
+      histories.settle(record);
+    }
+    const found = (commit: string) =>
+      histories.read(of('asks', 'deploy', 20, commit), same, undefined, AT)?.readings.map(({ done }) => done);
+    expect([found('x'), found('y'), found('z')]).toEqual([[1], [1], [0]]);
+  });
+
+  test('is told apart of actions that go on at once', () => {
+    const histories = new Histories();
+    const [one, other] = [recordOf('a', 'ci', 1), recordOf('b', 'ci', 2, { status: 'failed' })];
+    histories.plan(one, { candidate, recorded: candidate, happens: true, newly: false });
+    histories.plan(other, { candidate, recorded: candidate, happens: true, newly: false });
+    for (const record of [one, other]) histories.place(record, AT - 1000);
+    histories.settle(one);
+    expect(read(histories, asks())).toEqual([[1, 1, 2]]);
+    histories.settle(other);
+    expect(read(histories, asks())).toEqual([[1, 0, 1]]);
+  });
+
   test('knows nothing of an action of which nothing was planned, and of one without facts', () => {
     const histories = new Histories();
     histories.place(recordOf('a', 'ci', 1), AT - 1000);

@@ -26,7 +26,7 @@ export function generatedSchema(schema: string, tools: readonly RegisteredTool[]
   const before = rest.slice(0, facts.index);
   const after = rest.slice(facts.index);
   if (ATTRIBUTE.test(after)) return before + block + after;
-  if (/^[ \t]*"?input"?\??[ \t]*:/m.test(after)) throw own('declares the attribute input in another way');
+  if (/^[ \t]*"?input"?[ \t]*\??[ \t]*:/m.test(after)) throw own('declares the attribute input in another way');
   return (
     before +
     block +
