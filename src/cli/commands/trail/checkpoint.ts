@@ -43,7 +43,12 @@ async function checkpoint(context: Context, { tenant, config: file }: Checkpoint
   const { out } = context;
   const [first]: readonly { readonly error: CountersignError }[] = problems;
   const told = problems.map((one) => ({ tenant: one.tenant, ...one.error.toJSON() }));
-  const document = { entered, checkpoints, problems: told, ...(first === undefined ? {} : { error: first.error.toJSON() }) };
+  const document = {
+    entered,
+    checkpoints,
+    problems: told,
+    ...(first === undefined ? {} : { error: first.error.toJSON() }),
+  };
   out.result(document, () =>
     checkpoints
       .map(
