@@ -150,7 +150,7 @@ test('a grant that is returned after it was entered: its receipt says so, and it
   expect(JSON.parse(evidence)).toMatchObject({ jti: first.jti, used_by: first.usedBy, action_id: 'twice' });
 });
 
-test('a resolution names the entries too', async () => {
+test('the receipt of an unknown end names the entry', async () => {
   const tenant = newTenant();
   const names = { tenant, actionId: 'lost' };
   const { jti } = await useGrant(ledger, 'lost', tenant);
