@@ -106,6 +106,30 @@ describe('a rehearsal', () => {
   });
 });
 
+describe('a rehearsal that was not made', () => {
+  const EXPECTATION = compileExpectation('post.t == 1');
+
+  test('of what is no JSON is no fault of the expectation', async () => {
+    await expect(patient.rehearse(EXPECTATION, { t: 1n as unknown as Json })).resolves.toBeUndefined();
+  });
+
+  test('because the evaluator was closed meanwhile is no fault of it', async () => {
+    const one = runner();
+    const waiting = [one.rehearse(EXPECTATION, {}), one.rehearse(EXPECTATION, {})];
+    await one.close();
+    await expect(Promise.all(waiting)).resolves.toEqual([undefined, undefined]);
+  });
+
+  test('because no thread started is no fault of it', async () => {
+    const one = runner();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setImmediate'] });
+    const waiting = one.rehearse(EXPECTATION, {});
+    await vi.advanceTimersByTimeAsync(30_010);
+    vi.useRealTimers();
+    await expect(waiting).resolves.toBeUndefined();
+  });
+});
+
 describe('the thread', () => {
   test('is ended at the deadline; the next checks are made by another', async () => {
     const one = runner({ deadlineMs: 400 });
