@@ -3,16 +3,19 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import type { Plugin } from 'vite';
+import { withCodeCache } from './scripts/program.js';
 import { LongestFirst } from './test/support/longest-first.js';
 
 const ROOT = path.dirname(fileURLToPath(import.meta.url));
+
+/** Of the sources, as they are compiled for this run. */
+const COMPILED = path.join(ROOT, `.countersign/compiled-${process.pid}`);
 
 /**
  * Has tests import the sources that were compiled for this run, as Node loads them, instead of transforming and evaluating a thousand
  * modules anew for each file of tests. The setup of the run compiles them first, from the sources themselves.
  */
 function compiledSources(): Plugin {
-  const folder = path.join(ROOT, `.countersign/compiled-${process.pid}`);
   return {
     name: 'compiled-sources',
     enforce: 'pre',
@@ -22,7 +25,7 @@ function compiledSources(): Plugin {
       if (!/^(test|examples|site)\//.test(from) || from === 'test/support/global-setup.ts') return undefined;
       const module = path.relative(ROOT, path.resolve(path.dirname(importer), source));
       if (!/^(src|activities|workflows)\/.*\.js$/.test(module)) return undefined;
-      return { id: path.join(folder, module), external: true };
+      return { id: path.join(COMPILED, module), external: true };
     },
   };
 }
@@ -35,12 +38,14 @@ export default defineConfig({
     setupFiles: ['test/support/properties.ts'],
     // Processes, not threads: the Temporal SDK is a native module with a runtime per process.
     pool: 'forks',
-    // As in scripts/program.ts, of the processes that tests start.
-    execArgv: ['--single-threaded'],
+    // A thread for workflows, which each worker starts, loads as much as a program does.
+    execArgv: [...withCodeCache(COMPILED)],
     // A process runs many files: the SDK takes seconds to load. No file may leave behind what another meets.
     isolate: false,
     server: { deps: { external: [/\.countersign\/compiled-/] } },
     maxWorkers: 3,
+    // Of one file's tests that wait beside each other. More would begin so many processes at once that each is late.
+    maxConcurrency: 2,
     sequence: { sequencer: LongestFirst },
     // Generous, because a slow machine is not a wrong result.
     testTimeout: 60_000,

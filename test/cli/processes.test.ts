@@ -1,4 +1,5 @@
 /** The commands that run for long, and those that prepare and examine what they run on. */
+import { INSTALLED } from '../../scripts/bundle-programs.js';
 import { openConnection } from '../../src/client/connection.js';
 import { access, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -32,7 +33,7 @@ afterAll(() => stack.stop());
 /** A config with one tool, on the database that the variable names. */
 async function configIn(cwd: string, variable: string): Promise<void> {
   const text = `
-    import { defineConfig, postgres } from ${JSON.stringify(path.join(inject('compiledSources'), 'src/worker/index.js'))};
+    import { defineConfig, postgres } from ${JSON.stringify(path.join(inject('compiledSources'), INSTALLED, 'src/worker/index.js'))};
     export default defineConfig({
       policies: ${JSON.stringify(path.join(ROOT, 'policies/starter'))},
       tools: [postgres({ name: 'shop-db', environment: 'production', url: process.env[${JSON.stringify(variable)}] })],

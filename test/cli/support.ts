@@ -7,11 +7,13 @@ import path from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { inject, onTestFinished } from 'vitest';
-import { FLAGS } from '../../scripts/program.js';
+import { argumentsFor } from '../../scripts/program.js';
 import type { ErrorView } from '../../src/action/errors.js';
 import { runCommand } from '../../src/cli/program.js';
 import type { Terminal } from '../../src/cli/terminal.js';
 import { ROOT } from '../support/root.js';
+
+const SOURCE = path.join(ROOT, 'src/cli/main.ts');
 
 /** The command line, as it was compiled for this run. */
 export const MAIN = path.join(inject('compiledSources'), 'src/cli/main.js');
@@ -33,7 +35,7 @@ export interface CliOptions {
 /** As a process of its own, which also runs until it is stopped. */
 export function start(args: readonly string[], options: CliOptions = {}) {
   const { cwd = os.tmpdir() } = options;
-  return spawn(process.execPath, [...FLAGS, MAIN, ...args], {
+  return spawn(process.execPath, [...argumentsFor(SOURCE), ...args], {
     cwd,
     env: environment(options),
     stdio: ['pipe', 'pipe', 'pipe'],

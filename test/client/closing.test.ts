@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { Server, ServerCredentials, status, type handleUnaryCall } from '@grpc/grpc-js';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test, type TestContext } from 'vitest';
 import { argumentsFor } from '../../scripts/program.js';
 
 const SERVICE = '/temporal.api.workflowservice.v1.WorkflowService';
@@ -22,7 +22,10 @@ const unary = (name: string) => ({
 type Reply = handleUnaryCall<Buffer, Buffer>;
 
 /** A gRPC server that lets Temporal clients connect, and answers a workflow query as told. */
-async function temporalThat(answers: Reply): Promise<{ address: string; queried: Promise<void> }> {
+async function temporalThat(
+  answers: Reply,
+  { onTestFinished }: TestContext,
+): Promise<{ address: string; queried: Promise<void> }> {
   const server = new Server();
   onTestFinished(() => server.forceShutdown());
   let seen: () => void;
@@ -44,16 +47,17 @@ async function temporalThat(answers: Reply): Promise<{ address: string; queried:
   return { address: `127.0.0.1:${port}`, queried };
 }
 
-test.each<[string, Reply]>([
+// Together, because each waits out the longest time after which a call would be tried again.
+test.concurrent.for<[string, Reply]>([
   ['is tried again because the server is unavailable', (_call, reply) => reply({ code: status.UNAVAILABLE })],
   ['is not answered yet', () => {}],
-])('a process that closes its client while a call %s lives on and ends well', async (_when, answers) => {
-  const temporal = await temporalThat(answers);
+])('a process that closes its client while a call %s lives on and ends well', async ([_when, answers], context) => {
+  const temporal = await temporalThat(answers, context);
   const child = spawn(process.execPath, argumentsFor(fileURLToPath(new URL('closing-process.ts', import.meta.url))), {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     env: { ...process.env, TEMPORAL_ADDRESS: temporal.address },
   });
-  onTestFinished(() => void child.kill('SIGKILL'));
+  context.onTestFinished(() => void child.kill('SIGKILL'));
   const exited = once(child, 'exit');
   const stderr = text(child.stderr as NodeJS.ReadableStream);
   const reports: unknown[] = [];

@@ -1,8 +1,10 @@
 /** A folder in which the packages are installed, as `npm install` would leave it: this package as it was compiled for the run, others by link. */
-import { copyFile, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { inject } from 'vitest';
+import { ENTRIES, INSTALLED } from '../../scripts/bundle-programs.js';
+import { CONDITION } from '../../scripts/program.js';
 import { ROOT } from './root.js';
 
 export async function installInto(folder: string, others: readonly string[] = []): Promise<void> {
@@ -11,13 +13,24 @@ export async function installInto(folder: string, others: readonly string[] = []
   await mkdir(own, { recursive: true });
   // Without one of its own, a folder within this project would belong to this package, and find its build.
   await writeFile(path.join(folder, 'package.json'), '{ "private": true, "type": "module" }\n');
-  await copyFile(path.join(ROOT, 'package.json'), path.join(own, 'package.json'));
+  const manifest = JSON.parse(await readFile(path.join(ROOT, 'package.json'), 'utf8')) as { exports: object };
+  await writeFile(path.join(own, 'package.json'), JSON.stringify({ ...manifest, exports: bundled(manifest.exports) }));
   await symlink(inject('compiledSources'), path.join(own, 'dist'));
   for (const name of others) {
     const link = path.join(modules, name);
     await mkdir(path.dirname(link), { recursive: true });
     await symlink(path.join(ROOT, 'node_modules', name), link);
   }
+}
+
+/** To the programs of the run, what they are bundled with; to everybody else, the modules. */
+function bundled(entries: object): object {
+  const both = ([name, entry]: [string, string | { readonly default: string }]) => {
+    if (typeof entry === 'string' || !ENTRIES.some((one) => entry.default === `./dist/src/${one}.js`))
+      return [name, entry];
+    return [name, { [CONDITION]: entry.default.replace('./dist', `./dist/${INSTALLED}`), ...entry }];
+  };
+  return Object.fromEntries(Object.entries(entries).map(both));
 }
 
 /** The agents' package, compiled from its sources. */

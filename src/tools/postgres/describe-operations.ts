@@ -38,11 +38,20 @@ export function describeOperations({ schema = 'public', tables }: PostgresOption
         description: `${description} It covers ${covered}.`,
         actionType,
         idempotent: actionType === 'READ',
-        arguments: withoutOp(z.toJSONSchema(option, { io: 'input' }) as JsonObject),
+        arguments: argumentsOf(option),
         fixed: { op },
       },
     ];
   });
+}
+
+/** Of each operation as models read them: the same for every tool, and made once, because that takes longer than the rest of a tool's start. */
+const madeArguments = new Map<z.ZodType, JsonObject>();
+
+function argumentsOf(option: z.ZodType): JsonObject {
+  const made = madeArguments.get(option) ?? withoutOp(z.toJSONSchema(option, { io: 'input' }) as JsonObject);
+  madeArguments.set(option, made);
+  return made;
 }
 
 function withoutOp({ properties, required, ...schema }: JsonObject): JsonObject {
