@@ -30,11 +30,14 @@ export interface TimestampAnchorOptions {
 
 /** A secret is named (`env:NAME`, `file:/path`) and read for each time stamp. */
 interface BasicCredentials {
+  /** Its name there: without a colon. */
   readonly user: string;
+  /** Where its password is: `env:NAME` or `file:/path`. */
   readonly password: SecretRef;
 }
 
 interface BearerToken {
+  /** Where the token is: `env:NAME` or `file:/path`. */
   readonly token: SecretRef;
 }
 
