@@ -12,6 +12,11 @@ export interface Agent {
   readonly via?: readonly string[];
 }
 
+/** Whether what was proposed is an agent's own: by itself, or by one that acts under it (`agent/…`). */
+export function isProposedUnder(agent: string, proposer: string): boolean {
+  return proposer === agent || proposer.startsWith(`${agent}/`);
+}
+
 /** What a delegation lets its holder spend: counted in the ledger under the limit `delegation:<jti>`. */
 export interface DelegationCap {
   readonly jti: string;

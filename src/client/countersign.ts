@@ -6,6 +6,7 @@ import { asCountersignError, CountersignError } from '../action/errors.js';
 import { dryRunDigest, type DryRun } from '../action/dry-run.js';
 import { withoutUndefined, type Digest } from '../action/json.js';
 import type { ActionView, DecideReply, Outcome, OutcomeReply } from '../action/outcome.js';
+import { isProposedUnder } from '../action/principal.js';
 import { parseProposal, proposalDigest, signedProposalDigest, type Proposal } from '../action/proposal.js';
 import type { CompensationView, SagaView } from '../action/saga.js';
 import { temporalSettings, type TemporalSettings, variable } from '../environment.js';
@@ -140,6 +141,7 @@ export class Countersign {
     const tenant = this.#tenant();
     const { actionId } = proposal;
     const digest = proposalDigest(proposal);
+    const own = { tenant, actionId, digest };
     const signature = await this.#signing.sign(signedProposalDigest(proposal));
     const handle = actionHandle(this.temporal, tenant, actionId);
     const timeoutMs = options.timeoutMs ?? 60_000;
@@ -158,14 +160,15 @@ export class Countersign {
     if (reply.kind !== 'outcome') {
       // A repeated call gets the reply recorded for the first one: the action may have gone on since.
       const { status, runId } = await this.#calls.repeatedWithin(actionId, timeoutMs, () => handle.describe());
-      if (status.name === 'COMPLETED') return this.outcome(actionId, { tenant });
+      if (status.name === 'COMPLETED') return this.#own(await this.outcome(actionId, { tenant }), own);
       if (status.name !== 'RUNNING') reply = await ask(runId);
     }
-    if (reply.kind === 'outcome') return this.#own(reply.outcome, { tenant, actionId, digest });
+    if (reply.kind === 'outcome') return this.#own(reply.outcome, own);
     if (reply.kind === 'unrecorded') throw unrecorded(actionId, reply.error);
     const view = await this.#calls.repeatedWithin(actionId, timeoutMs, () => this.view(actionId, tenant));
-    if (view.outcome !== undefined) return this.#latest(view.outcome);
+    if (view.outcome !== undefined) return this.#own(view.outcome, own);
     const pending = view.pending ?? reply.pending;
+    if (!this.#isOwn(pending.shown.agent.id)) throw conflict(actionId);
     await this.#calls.repeatedWithin(actionId, timeoutMs, () =>
       restate(handle, { proposal, signature }, pending.shown.proposal),
     );
@@ -362,11 +365,13 @@ export class Countersign {
   }
 
   /**
-   * The outcome must be of this proposal: another one under the same id is a conflict. Only where a workflow was ended from outside may
-   * the answer be another's and the record still this one's.
+   * The outcome must be of this proposal, and of this agent or one under it: another one under the same id is a conflict, and so is the same
+   * call by another agent, who may not see what it came to. Only where a workflow was ended from outside may the answer be another's and
+   * the record still this one's.
    */
   async #own(outcome: Outcome, own: { tenant: string; actionId: string; digest: Digest }): Promise<Outcome> {
-    const isOwn = (one: Outcome): boolean => one.proposalDigest === own.digest && one.error?.code !== 'ACTION_CONFLICT';
+    const isOwn = ({ proposalDigest: of, error, facts }: Outcome): boolean =>
+      of === own.digest && error?.code !== 'ACTION_CONFLICT' && (facts === undefined || this.#isOwn(facts.agent.id));
     if (isOwn(outcome)) return this.#latest(outcome);
     const recorded = await recordedOutcome(this.temporal, this.#settings, own);
     if (recorded !== undefined && isOwn(recorded)) return recorded;
@@ -385,6 +390,10 @@ export class Countersign {
   async #latest(outcome: Outcome): Promise<Outcome> {
     if (outcome.status !== 'unknown') return outcome;
     return (await recordedOutcome(this.temporal, this.#settings, outcome)) ?? outcome;
+  }
+
+  #isOwn(proposer: string): boolean {
+    return isProposedUnder(this.#signing.agent.id, proposer);
   }
 
   #tenant(): string {

@@ -66,14 +66,14 @@ export function timedOut(actionId: string, timeoutMs: number, cause: unknown): C
   );
 }
 
-/** Another proposal has this id: other words would not make it another one. */
+/** Another proposal has this id, or another agent's: other words would not make it another one. */
 export function conflict(actionId: string): CountersignError {
   return new CountersignError(
     'ACTION_CONFLICT',
-    `Action ${actionId} was proposed before with another tool, input or expectation.`,
+    `Action ${actionId} was proposed before with another tool, input or expectation, or by another agent.`,
     {
       field: 'actionId',
-      expected: 'an actionId that was never used, or the same tool, input and expectation again',
+      expected: 'an actionId that was never used, or the same tool, input and expectation again by the same agent',
       fix: 'Use a new actionId for a new action.',
     },
   );

@@ -88,6 +88,38 @@ describe('an agent', () => {
     expect(await count()).toBe(161);
   });
 
+  describe('that makes the same call as another one, under the same id', () => {
+    let other: Sender;
+    beforeAll(async () => {
+      other = await gateway.agent({ agent: 'agent-2' });
+    });
+    const CONFLICT = { status: 409, code: 'ACTION_CONFLICT', field: 'actionId' };
+
+    test('does not get what the other one read', async () => {
+      const read = {
+        tool: 'shop-db',
+        input: { op: 'select', table: 'sessions', where: { id: 7 } },
+        actionId: randomUUID(),
+      };
+      const first = await bot.post('/v1/actions?wait=30', read);
+      expect(first.body).toMatchObject({ status: 'success', result: { rows: [{ id: 7, note: 'stale' }] } });
+      const second = await other.post('/v1/actions?wait=30', read);
+      expect(refusal(second)).toEqual(CONFLICT);
+      expect(JSON.stringify(second.body)).not.toContain('stale');
+      // The first one still does.
+      expect((await bot.post('/v1/actions?wait=30', read)).body).toEqual(first.body);
+    });
+
+    test('adds no words to what waits for people, and does not see it', async () => {
+      const { actionId } = await waiting();
+      const words = 'Let me have it.';
+      const second = await other.post('/v1/actions?wait=30', { ...PURGE, actionId, reasoning: words });
+      expect(refusal(second)).toEqual(CONFLICT);
+      expect(second.body).not.toHaveProperty('pending');
+      expect(JSON.stringify((await dana.get(`/v1/actions/${actionId}`)).body)).not.toContain(words);
+    });
+  });
+
   test('that follows from a source that is not trusted is looked at by a person, who sees the source', async () => {
     const actionId = randomUUID();
     const from = [

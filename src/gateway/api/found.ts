@@ -9,6 +9,7 @@ import {
 } from '../../action-records/find.js';
 import { CountersignError } from '../../action/errors.js';
 import { actionNotFound } from '../../action/errors-not-found.js';
+import { isProposedUnder } from '../../action/principal.js';
 import type { Principal } from '../auth/principal.js';
 
 /** An action as it was found, and what its start says where nothing else says whose it is. */
@@ -33,13 +34,11 @@ export async function findFor(
   const unsaid = (archived === undefined && view === undefined) || (principal.kind === 'agent' && agent === undefined);
   const workflow = unsaid ? (found.workflow ?? (await describeWorkflow(sources, name))) : undefined;
   const started = workflow === undefined ? undefined : startedAction(workflow);
-  if (principal.kind === 'agent' && !isOwn(principal.id, agent ?? started?.agent)) throw notFound(actionId);
+  if (principal.kind === 'agent') {
+    const proposer = agent ?? started?.agent;
+    if (proposer === undefined || !isProposedUnder(principal.id, proposer)) throw notFound(actionId);
+  }
   return { ...found, ...(started === undefined ? {} : { started }) };
-}
-
-/** Its own, or that of one below it. */
-function isOwn(agent: string, proposer: string | undefined): boolean {
-  return proposer !== undefined && (proposer === agent || proposer.startsWith(`${agent}/`));
 }
 
 function agentOf({ archived, view }: FoundAction): string | undefined {

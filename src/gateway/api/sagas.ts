@@ -2,6 +2,7 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { CountersignError } from '../../action/errors.js';
+import { isProposedUnder } from '../../action/principal.js';
 import { zodError } from '../../action/proposal.js';
 import type { SagaView } from '../../action/saga.js';
 import { isOver, sagaAgent, type SagaInput } from '../../client/saga.js';
@@ -106,7 +107,7 @@ function isLate(error: unknown): CountersignError {
 async function found({ countersign }: GatewayDependencies, agent: AgentPrincipal, traceId: string): Promise<SagaView> {
   const { tenant, id } = agent;
   const by = await sagaAgent(countersign.temporal, tenant, traceId);
-  if (by === undefined || (by !== id && !by.startsWith(`${id}/`))) {
+  if (by === undefined || !isProposedUnder(id, by)) {
     throw new CountersignError('NOT_FOUND', `There is no saga ${traceId} here.`, {
       field: 'traceId',
       expected: 'the traceId of a saga that you proposed',
