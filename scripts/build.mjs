@@ -1,6 +1,6 @@
 /** Builds the packages. The client: JavaScript and types by tsc. The runtime: JavaScript and types by tsc, the pages' static files and the SQL of the tables, then the workflow code as one bundle, so that a worker starts without bundling. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -19,11 +19,9 @@ compile('clients/typescript/tsconfig.json');
 const beside = [
   'src/gateway/inbox/static',
   // What `countersign setup` runs.
-  'src/gateway/store/schema.sql',
-  'src/ledger/database/schema.sql',
-  'src/ledger/trail/trail.sql',
-  'src/ledger/radar/radar.sql',
-  'src/ledger/canaries/canaries.sql',
+  ...readdirSync(path.join(root, 'src'), { recursive: true })
+    .filter((file) => file.endsWith('.sql'))
+    .map((file) => path.join('src', file)),
   // What Temporal's SDK loads by its path.
   'src/privacy/failure-converter.cjs',
 ];
