@@ -164,7 +164,7 @@ describe('a mismatch', () => {
         compensation: { status: 'success' },
         receipt: first.receipt,
       });
-    });
+    }, credential);
     expect(await qtyOf(sku)).toBe(77);
     expect(await attempts(`again-${sku}`)).toHaveLength(1);
   });

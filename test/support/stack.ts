@@ -54,8 +54,8 @@ export interface Stack {
   /** The worker of this namespace and task queue that was started last. */
   worker: RunningWorker | undefined;
   startWorker(overrides?: Partial<WorkerOptions>): Promise<RunningWorker>;
-  /** The same ledger under a Temporal that knows nothing of what was: what is left after its retention. */
-  afterRetention(body: (client: Countersign) => Promise<void>): Promise<void>;
+  /** The same ledger under a Temporal that knows nothing of what was: what is left after its retention. @param credential default another `agent-1`'s */
+  afterRetention(body: (client: Countersign) => Promise<void>, credential?: Credential): Promise<void>;
   /** Edits one file of the running policy, lets the worker take it up, and puts it back when the body is done. */
   withPolicy(file: string, edit: (text: string) => string, body: () => Promise<void>): Promise<void>;
   agent(options?: Partial<AgentOptions>): Promise<Countersign>;
@@ -139,10 +139,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       if (overrides?.temporal === undefined) stack.worker = worker;
       return worker;
     },
-    async afterRetention(body) {
+    async afterRetention(body, credential) {
       const elsewhere = { ...temporal, ...(await createNamespace(options.temporalAddress)) };
       const worker = await stack.startWorker({ temporal: elsewhere });
-      const client = await Countersign.connect({ ...elsewhere, credential: await newAgent() });
+      const client = await Countersign.connect({ ...elsewhere, credential: credential ?? (await newAgent()) });
       try {
         await body(client);
       } finally {
