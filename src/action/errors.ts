@@ -13,7 +13,7 @@ export const ERROR_CODES = {
   INVALID_INPUT: "The input does not fit the tool's schema.",
   INVALID_EXPECTATION: 'The expectation does not compile, or is too costly to evaluate.',
   UNKNOWN_TOOL: 'No tool of that name is configured on the worker.',
-  ACTION_CONFLICT: 'This action id was used before for another tool, input or expectation.',
+  ACTION_CONFLICT: 'This action id was used before for another tool, input or expectation, or by another agent.',
   // who
   AGENT_UNVERIFIED: "The agent's credential or its signature over the proposal does not verify.",
   SCOPE_DENIED: "The agent's credential does not cover this tool or operation.",
