@@ -37,7 +37,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await caching;
     if (postgres.status === 'fulfilled') await postgres.value.stop();
     if (temporal.status === 'fulfilled') await temporal.value.stop();
-    for (const made of [compiled, `${compiled}-code`]) await rm(made, { recursive: true, force: true });
+    // A process that ends just now may still write what it compiled: Node 22 and later do.
+    const gone = { recursive: true, force: true, maxRetries: 10, retryDelay: 100 };
+    for (const made of [compiled, `${compiled}-code`]) await rm(made, gone);
   };
   if (sources.status === 'rejected' || postgres.status === 'rejected' || temporal.status === 'rejected') {
     await stop();
