@@ -1,5 +1,4 @@
 /** Watches the system of one tool: takes the lease, reads what was written, judges it, records it, and only then lets the system forget it. */
-import { hostname } from 'node:os';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -7,6 +6,7 @@ import { asCountersignError, type CountersignError } from '../action/errors.js';
 import type { RadarAlert } from '../action/radar.js';
 import type { Ledger } from '../ledger/index.js';
 import { RadarJudge, type RadarJudgeOptions } from './radar-judge.js';
+import { workerName } from '../worker-name.js';
 import type { RadarReader } from './source.js';
 
 export interface RadarOptions extends RadarJudgeOptions {
@@ -44,7 +44,7 @@ interface OpenReader {
 export class Radar {
   readonly #options: RadarOptions;
   readonly #judge: RadarJudge;
-  readonly #reader = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
+  readonly #reader = `${workerName()}/${randomUUID().slice(0, 8)}`;
   readonly #stopping = new AbortController();
   #open: OpenReader | undefined;
   /** It cannot look, and has left the source to a worker that can. */

@@ -146,6 +146,8 @@ create table countersign.grants (
   used_at timestamptz,
   used_by text,
   returned_at timestamptz check (returned_at is null or used_at is not null),
+  -- The number of the entry that it has of its own in the audit trail.
+  trail_seq bigint check (trail_seq is null or used_at is not null),
   check (num_nulls(used_at, used_by) in (0, 2)),
   foreign key (tenant, action_id) references countersign.actions (tenant, action_id)
 ) with (fillfactor = 70);
@@ -154,11 +156,13 @@ create index grants_of_action on countersign.grants (tenant, action_id);
 
 -- A grant may be deleted: it is unknown then, and refused.
 create trigger final before update on countersign.grants for each row when (
-  old.returned_at is not null
+  (old.returned_at is not null
+    and row(new.used_at, new.used_by, new.returned_at) is distinct from row(old.used_at, old.used_by, old.returned_at))
   or (old.used_at is not null
     and row(new.used_at, new.used_by) is distinct from row(old.used_at, old.used_by))
-  or row(new.jti, new.tenant, new.action_id, new.agent, new.tool, new.expires_at)
-    is distinct from row(old.jti, old.tenant, old.action_id, old.agent, old.tool, old.expires_at)
+  or (old.trail_seq is not null and new.trail_seq is distinct from old.trail_seq)
+  or row(new.jti, new.tenant, new.action_id, new.agent, new.tool, new.issued_at, new.expires_at)
+    is distinct from row(old.jti, old.tenant, old.action_id, old.agent, old.tool, old.issued_at, old.expires_at)
 ) execute function countersign.refuse_change();
 
 -- Controls: freezes, revocations, nonces.

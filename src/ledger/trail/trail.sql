@@ -12,13 +12,18 @@ create table countersign.trail (
   subject text not null,
   -- Of the receipt, where it is about one.
   receipt_seq bigint,
+  -- Of the grant, where it is about one: no grant has two.
+  grant_jti text,
   entry text not null,
   hash text not null check (hash = 'sha256:' || encode(sha256('\x00'::bytea || convert_to(entry, 'UTF8')), 'hex')),
   primary key (tenant, seq),
-  check ((kind = 'receipt') = (receipt_seq is not null))
+  check ((kind = 'receipt') = (receipt_seq is not null)),
+  check ((kind = 'grant_used') = (grant_jti is not null))
 );
 
 create unique index trail_receipts on countersign.trail (tenant, receipt_seq) where receipt_seq is not null;
+
+create unique index trail_grants on countersign.trail (tenant, grant_jti) where grant_jti is not null;
 
 create index trail_subjects on countersign.trail (tenant, subject, seq);
 
@@ -62,9 +67,10 @@ create function countersign.trail_time(at timestamptz) returns text language sql
   select to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
 $$;
 
--- Appends an entry. The lock is the last that a statement takes: triggers run when it has done everything else.
-create function countersign.append_trail(p_tenant text, p_kind text, p_at timestamptz, p_subject text, p_digest text, p_receipt bigint, p_more jsonb)
-returns void language plpgsql as $$
+-- Appends an entry, and returns its number. The lock is the last that a statement takes: triggers run when it has done everything else.
+create function countersign.append_trail(
+  p_tenant text, p_kind text, p_at timestamptz, p_subject text, p_digest text, p_receipt bigint, p_more jsonb, p_grant text default null)
+returns bigint language plpgsql as $$
 declare
   last_seq bigint;
   last_hash text;
@@ -75,20 +81,29 @@ begin
   last_seq := coalesce(last_seq, 0) + 1;
   body := (jsonb_build_object('v', 1, 'tenant', p_tenant, 'seq', last_seq, 'prev', last_hash, 'kind', p_kind,
     'at', countersign.trail_time(p_at), 'subject', p_subject, 'digest', p_digest) || p_more)::text;
-  insert into countersign.trail (tenant, seq, kind, subject, receipt_seq, entry, hash)
-  values (p_tenant, last_seq, p_kind, p_subject, p_receipt, body,
+  insert into countersign.trail (tenant, seq, kind, subject, receipt_seq, grant_jti, entry, hash)
+  values (p_tenant, last_seq, p_kind, p_subject, p_receipt, p_grant, body,
     'sha256:' || encode(sha256('\x00'::bytea || convert_to(body, 'UTF8')), 'hex'));
+  return last_seq;
 end $$;
 
--- A receipt, with the grants of its action: when each was issued, used and returned.
+-- A grant as entries have it.
+create function countersign.trail_grant(g countersign.grants) returns jsonb language sql immutable as $$
+  select jsonb_strip_nulls(jsonb_build_object('jti', g.jti, 'issuedAt', countersign.trail_time(g.issued_at),
+    'expiresAt', countersign.trail_time(g.expires_at), 'usedAt', countersign.trail_time(g.used_at),
+    'returnedAt', countersign.trail_time(g.returned_at)))
+$$;
+
+-- A receipt, with the grants of its action: when each was issued, used and returned, or the entry that says so already.
 create function countersign.trail_receipt() returns trigger language plpgsql as $$
 begin
   perform countersign.append_trail(new.tenant, 'receipt', new.at, new.action_id, new.hash, new.seq, jsonb_build_object(
     'receipt', new.seq,
     'grants', coalesce((
-      select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('jti', g.jti, 'issuedAt', countersign.trail_time(g.issued_at),
-        'expiresAt', countersign.trail_time(g.expires_at), 'usedAt', countersign.trail_time(g.used_at),
-        'returnedAt', countersign.trail_time(g.returned_at))) order by g.issued_at, g.jti)
+      select jsonb_agg(
+        case when g.trail_seq is null then countersign.trail_grant(g)
+          else jsonb_strip_nulls(jsonb_build_object('jti', g.jti, 'entry', g.trail_seq, 'returnedAt', countersign.trail_time(g.returned_at)))
+        end order by g.issued_at, g.jti)
       from countersign.grants as g where g.tenant = new.tenant and g.action_id = new.action_id), '[]')));
   return null;
 end $$;
