@@ -284,7 +284,8 @@ test('tells an agent no row, and of what would be denied no more than why', asyn
       tables: { plain: { inserted: 0, updated: 1, deleted: 0 } },
     },
   ]);
-  expect(seen.text).not.toContain('543');
+  // As a number by itself: digests hold these digits now and then.
+  expect(seen.text).not.toMatch(/\b543\b/);
   const denied = await bot.post('/v1/dry-runs', {
     tool: 'shop-db',
     input: { op: 'delete', table: 'users', where: { id: 9 } },

@@ -214,33 +214,44 @@ describe('concurrent reloads', () => {
 });
 
 describe('watching, at each interval,', () => {
-  const INTERVAL = 1000;
+  /** An interval that nothing else in this process has: other timers go on as they are. */
+  const INTERVAL = 1_000_003;
   let active: ActivePolicy;
+  /** What each timer of this interval does when it has passed. */
+  const looks = new Map<unknown, () => void>();
 
   beforeEach(async () => {
+    looks.clear();
+    const { setTimeout, clearTimeout } = globalThis;
+    vi.spyOn(globalThis, 'setTimeout').mockImplementation((...given: Parameters<typeof setTimeout>) => {
+      const timer = setTimeout(...given);
+      if (given[1] === INTERVAL) looks.set(timer, given[0]);
+      return timer;
+    });
+    vi.spyOn(globalThis, 'clearTimeout').mockImplementation((timer) => {
+      looks.delete(timer);
+      clearTimeout(timer);
+    });
     active = new ActivePolicy({ folder, logger: log });
     await active.reload();
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     stop = active.watch(INTERVAL);
   });
-  afterEach(() => void vi.useRealTimers());
+  afterEach(() => void vi.restoreAllMocks());
 
-  async function until(holds: () => boolean): Promise<void> {
-    const late = performance.now() + 30_000;
-    while (!holds()) {
-      if (performance.now() > late) throw new Error('It does not come to that.');
-      await new Promise((turn) => setImmediate(turn));
-    }
+  /** One interval passes. What is done then goes on. */
+  function advance(): void {
+    expect(looks.size).toBe(1);
+    const [look] = looks.values();
+    looks.clear();
+    look?.();
   }
   /** One interval passes, and what is done then is done. */
   async function pass(): Promise<void> {
-    vi.advanceTimersByTime(INTERVAL);
-    await until(() => vi.getTimerCount() === 1);
+    advance();
+    await vi.waitFor(() => expect(looks.size).toBe(1), { timeout: 30_000, interval: 1 });
   }
 
   test('looks at the folder, and reads nothing that did not change', async () => {
-    vi.advanceTimersByTime(INTERVAL - 1);
-    expect(vi.getTimerCount()).toBe(1);
     for (let n = 0; n < 3; n++) await pass();
     expect(log.lines).toHaveLength(1);
   });
@@ -315,16 +326,16 @@ describe('watching, at each interval,', () => {
   test('ends when it is stopped, also during a look', async () => {
     await write('b.cedar', FORBID_ALL);
     await pass();
-    vi.advanceTimersByTime(INTERVAL);
+    advance();
     stop?.();
     const other = new ActivePolicy({ folder, logger: new Log() });
     await other.reload();
     await other.reload();
-    expect(vi.getTimerCount()).toBe(0);
+    expect(looks.size).toBe(0);
     expect(log.lines).toHaveLength(1);
     expect(decide(active)).toBe('allow');
     active.watch(INTERVAL)();
-    expect(vi.getTimerCount()).toBe(0);
+    expect(looks.size).toBe(0);
   });
 });
 
