@@ -43,7 +43,7 @@ export default defineConfig({
     // A process runs many files: the SDK takes seconds to load. No file may leave behind what another meets.
     isolate: false,
     server: { deps: { external: [/\.countersign\/compiled-/] } },
-    maxWorkers: 3,
+    maxWorkers: 4,
     // Of one file's tests that wait beside each other. More would begin so many processes at once that each is late.
     maxConcurrency: 2,
     sequence: { sequencer: LongestFirst },
