@@ -579,6 +579,22 @@ describe('a passkey', () => {
     }
   });
 
+  test('is not enrolled by whoever finds a browser in which the provider knows somebody, and takes the question for a password out', async () => {
+    const { browser } = await gateway.logIn('bea');
+    const asked = await browser.get(`${gateway.url}/login?again=1&return_to=/healthz`);
+    const there = new URL(asked.headers.get('location') ?? '');
+    expect([there.searchParams.get('prompt'), there.searchParams.get('max_age')]).toEqual(['login', '0']);
+    for (const name of ['prompt', 'max_age']) there.searchParams.delete(name);
+    // No form on the way: the provider lets the browser in by what it remembers.
+    expect((await browser.open(there.href)).url).toBe(`${gateway.url}/healthz`);
+    const me = await browser.get(`${gateway.url}/v1/me`);
+    const { csrf, id } = JSON.parse(me.text) as { csrf: string; id: string };
+    expect(id).toBe('bea@acme.example');
+    const headers = { 'x-csrf-token': csrf };
+    const options = await browser.post(`${gateway.url}/me/passkeys/options`, { json: {}, headers });
+    expect([options.status, codeOf(options)]).toEqual([403, 'FORBIDDEN']);
+  });
+
   test('of somebody else cannot be retired, nor its existence found out', async () => {
     const [bea, other] = [await gateway.logIn('bea'), await gateway.logIn('ann')];
     const key = new SoftwareAuthenticator();
