@@ -2,22 +2,30 @@
 import type { BatchDecision, BatchedDecision } from '../src/action/batch.js';
 import { CountersignError } from '../src/action/errors.js';
 import type { LimitDemand } from '../src/action/limits.js';
+import { proposerOf } from '../src/action/outcome.js';
+import { isProposedUnder } from '../src/action/principal.js';
 import { actionState } from './compensate.js';
 import type { ActionRequest, BatchedFound, DryRunRequest } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { decideBeside, denied } from './dry-run.js';
 
+interface BatchOfActions {
+  readonly tenant: string;
+  /** Whose batch it is, as they say themselves. Absent in batches that began before it was told. */
+  readonly agent: string | undefined;
+  readonly actions: readonly ActionRequest[];
+}
+
 /** Of the actions that nobody has begun, undefined: they are to be decided. */
 export async function begunBefore(
-  tenant: string,
-  actions: readonly ActionRequest[],
+  { actions, ...whose }: BatchOfActions,
   deps: Dependencies,
 ): Promise<readonly (BatchedDecision | undefined)[]> {
-  return await Promise.all(actions.map((action) => begun(tenant, action, deps)));
+  return await Promise.all(actions.map((action) => begun(whose, action, deps)));
 }
 
 async function begun(
-  tenant: string,
+  { tenant, agent }: Omit<BatchOfActions, 'actions'>,
   { proposal, digest }: ActionRequest,
   deps: Dependencies,
 ): Promise<BatchedDecision | undefined> {
@@ -27,13 +35,15 @@ async function begun(
   const known = await deps.ledger.archive.action(tenant, actionId);
   // Of an action that only just runs nothing is recorded yet: whoever asks for its outcome is told of the conflict.
   const recorded = state.kind === 'ended' ? state.outcome.proposalDigest : known?.proposalDigest;
-  if (recorded === undefined || recorded === digest) return { kind: 'begun' };
+  const proposer = state.kind === 'ended' ? proposerOf(state.outcome) : known?.agent;
+  const isOthers = agent !== undefined && proposer !== undefined && !isProposedUnder(agent, proposer);
+  if ((recorded === undefined || recorded === digest) && !isOthers) return { kind: 'begun' };
   const conflict = new CountersignError(
     'ACTION_CONFLICT',
-    `Action ${actionId} was proposed before with another tool, input or expectation.`,
+    `Action ${actionId} was proposed before with another tool, input or expectation, or by another agent.`,
     {
       field: 'actionId',
-      expected: 'an actionId that was never used, or the same tool, input and expectation again',
+      expected: 'an actionId that was never used, or the same tool, input and expectation again by the same agent',
       fix: 'Use a new actionId for a new action.',
     },
   );

@@ -2,8 +2,8 @@
 import { Context } from '@temporalio/activity';
 import { asCountersignError, CountersignError, type ErrorView } from '../src/action/errors.js';
 import { digest, type Json, type JsonObject } from '../src/action/json.js';
-import type { Outcome, OutcomeStatus } from '../src/action/outcome.js';
-import { sagaDigest } from '../src/action/saga.js';
+import { proposerOf, type Outcome, type OutcomeStatus } from '../src/action/outcome.js';
+import { sagaDigest, type SagaManifest } from '../src/action/saga.js';
 import { parseProposal, proposalDigest, signedProposalDigest, type Proposal } from '../src/action/proposal.js';
 import type { Snapshot, State } from '../src/action/snapshot.js';
 import { COMPENSATION_PREFIX, compensationActionId } from '../src/action/compensation-ids.js';
@@ -159,9 +159,21 @@ async function assertRequested(
   for (const step of saga.steps) {
     const record = await ledger.actions.find(tenant, step.actionId);
     // A step that was not proposed yet will be refused once the credential that signed it is no longer valid.
-    if (record === undefined ? !stillValid : record.digest !== step.digest || UNSUCCESSFUL.has(record.status)) return;
+    if (record === undefined ? !stillValid : isUnsuccessful(record, step, agent.id)) return;
   }
   throw cannot(`No step of the saga ${saga.traceId} has failed: ${cause.actionId} stays.`, 'AGENT_UNVERIFIED');
+}
+
+type Recorded = NonNullable<Awaited<ReturnType<Dependencies['ledger']['actions']['find']>>>;
+
+/** Also where another proposal, or another agent's, has the id of the step: then the saga's own was refused. */
+function isUnsuccessful(
+  { digest: recorded, status, outcome }: Recorded,
+  step: SagaManifest['steps'][number],
+  agent: string,
+): boolean {
+  const proposer = outcome && proposerOf(outcome);
+  return recorded !== step.digest || UNSUCCESSFUL.has(status) || (proposer !== undefined && proposer !== agent);
 }
 
 /** The id of the next attempt, or the state of the last one: still under way, or how it ended. */

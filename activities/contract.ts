@@ -153,10 +153,11 @@ export interface Activities {
   /** Tells what policy, limits and people would say of it. Admits, holds and records nothing. */
   readonly decideDryRun: (input: { readonly request: DryRunRequest; readonly seen: DryRunSeen }) => Promise<DryRun>;
 
-  /** Tells which actions of a batch were begun before, or cannot be because another proposal has their id. Undefined for the others. */
+  /** Tells which actions of this agent's batch were begun before, or cannot be because another proposal, or another agent's, has their id. Undefined for the others. */
   readonly begunBefore: (
     tenant: string,
     actions: readonly ActionRequest[],
+    agent?: string,
   ) => Promise<readonly (BatchedDecision | undefined)[]>;
   /** Decides on the proposals of a batch in their order, each beside what those before it ask of limits. */
   readonly decideBatch: (
@@ -272,6 +273,8 @@ export interface SagaRequest {
   readonly digest: Digest;
   /** The agent's signature over the digest: the agent wants either all of these steps or none. */
   readonly signature: string;
+  /** The agent's id, as it says itself: what another agent did under a step's id is no step. Absent in sagas that began before it was told. */
+  readonly agent?: string;
 }
 
 /** A request to undo an action. */

@@ -117,6 +117,7 @@ function outcomeOf(settlement: OutcomeSettlement): Outcome {
     tenant: author.tenant,
     actionId: author.actionId,
     tool: author.tool,
+    ...(facts === undefined && author.agent !== undefined ? { agent: author.agent } : {}),
     ...(decision === undefined ? {} : { decision }),
     approvals,
     ...(revisedBy === undefined ? {} : { revisedBy }),

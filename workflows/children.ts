@@ -12,7 +12,7 @@ import {
 import { TypedSearchAttributes, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ActionRequest, CompensationRequest, ActionState } from '../activities/contract.js';
 import type { ErrorView } from '../src/action/errors.js';
-import type { Outcome } from '../src/action/outcome.js';
+import { proposerOf, type Outcome } from '../src/action/outcome.js';
 import type { CompensationView } from '../src/action/saga.js';
 import { ATTRIBUTES, MAX_SUMMARY, WORKFLOW_TASK_TIMEOUT } from '../src/temporal.js';
 import type { Awaited, resolution } from './resolution.js';
@@ -44,18 +44,21 @@ export interface RunOptions {
   readonly taskQueue?: string;
   /** Waits for an action that is not to be had as a child. Default: `settled`. */
   readonly wait?: (awaited: Awaited) => Promise<ActionState>;
+  /** Whether what this agent proposed under the id is what was asked for. Default: whoever proposed it. */
+  readonly isOwn?: (proposer: string) => boolean;
 }
 
 /**
  * Runs an action to its outcome. A workflow of the action that is there already is waited for, and one that was ended from outside is begun
- * anew: it finds out first what happened.
+ * anew: it finds out first what happened. Another proposal under the id, or another agent's, is a conflict.
  */
 export async function runAction(
   tenant: string,
   request: ActionRequest,
-  { cancellable, taskQueue, wait = settled }: RunOptions = {},
+  { cancellable, taskQueue, wait = settled, isOwn = () => true }: RunOptions = {},
 ): Promise<Outcome> {
   const { actionId } = request.proposal;
+  const own = (outcome: Outcome): Outcome => ofRequest(outcome, tenant, request, isOwn);
   let asked = request;
   let lost = 0;
   for (let pause: number = AGAIN.first; ; pause = Math.min(pause * 2, AGAIN.longest)) {
@@ -63,11 +66,11 @@ export async function runAction(
     try {
       const run = (): Promise<Outcome> =>
         executeChild<TrustedAction>('trustedAction', { ...actionOptions(tenant, asked), ...placed(taskQueue) });
-      return await (cancellable === undefined || asked.cancelled === true ? run() : cancellable.run(run));
+      return own(await (cancellable === undefined || asked.cancelled === true ? run() : cancellable.run(run)));
     } catch {
       standing = await wait({ tenant, actionId, resolved: false });
     }
-    if (standing.kind === 'ended') return ofRequest(standing.outcome, tenant, request);
+    if (standing.kind === 'ended') return own(standing.outcome);
     // Never begun, because the cancellation came first: that is put on record. Or it was refused without a record.
     if (cancellable?.consideredCancelled === true && asked.cancelled !== true) asked = { ...request, cancelled: true };
     else if (++lost > MAX_LOST) return refused(tenant, request, lostError(actionId));
@@ -164,12 +167,23 @@ export async function runCompensation(request: CompensationRequest): Promise<Com
   }
 }
 
-function ofRequest(outcome: Outcome, tenant: string, request: ActionRequest): Outcome {
-  if (outcome.proposalDigest === request.digest) return outcome;
+/** What another agent's action came to is not told: it need not even be known that there is one. */
+function ofRequest(
+  outcome: Outcome,
+  tenant: string,
+  request: ActionRequest,
+  isOwn: (proposer: string) => boolean,
+): Outcome {
+  const proposer = proposerOf(outcome);
+  const isOthers = proposer !== undefined && !isOwn(proposer);
+  if (outcome.proposalDigest === request.digest && !isOthers) return outcome;
   const { actionId } = request.proposal;
   return refused(tenant, request, {
     code: 'ACTION_CONFLICT',
-    message: `Action ${actionId} was proposed before with another tool, input or expectation (${outcome.proposalDigest}).`,
+    message: `Action ${actionId} was proposed before with another tool, input or expectation, or by another agent.`,
+    field: 'actionId',
+    expected: 'an actionId that was never used, or the same tool, input and expectation again by the same agent',
+    fix: 'Use a new actionId for a new action.',
   });
 }
 

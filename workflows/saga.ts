@@ -73,11 +73,11 @@ class Saga {
   async #outcomeOf(request: ActionRequest): Promise<Outcome> {
     // A step that must not be done any more is settled as cancelled: that is on record when the others are undone for it.
     const cancelled = this.#cancellable.consideredCancelled;
-    const outcome = await runAction(
-      this.#tenant,
-      cancelled ? { ...request, cancelled } : request,
-      cancelled ? {} : { cancellable: this.#cancellable },
-    );
+    const outcome = await runAction(this.#tenant, cancelled ? { ...request, cancelled } : request, {
+      ...(cancelled ? {} : { cancellable: this.#cancellable }),
+      // Nor what a delegate did: it could not be undone for this saga, which its agent alone has signed.
+      isOwn: (proposer) => this.#request.agent === undefined || proposer === this.#request.agent,
+    });
     const { actionId, reason } = outcome;
     this.#waiting.clear();
     if (outcome.status !== 'unknown') return outcome;

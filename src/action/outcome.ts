@@ -131,6 +131,8 @@ export interface Outcome {
   readonly actionId: string;
   readonly proposalDigest: Digest;
   readonly tool: string;
+  /** Who proposed it, where it ended before there were `facts` to say so. Absent where nobody could be verified. */
+  readonly agent?: string;
   /** What the decision was made on; absent when the proposal never got that far. */
   readonly facts?: Facts;
   /** The last decision on it. Absent where it ended before policy was asked. */
@@ -158,6 +160,11 @@ export interface Outcome {
   /** Absent only when the action never got a verified tenant, or the ledger could not be reached yet. */
   readonly receipt?: ReceiptRef;
   readonly steps: StepTimings;
+}
+
+/** Whose action it is. Undefined where nobody could be verified. */
+export function proposerOf({ facts, agent }: Pick<Outcome, 'facts' | 'agent'>): string | undefined {
+  return facts?.agent.id ?? agent;
 }
 
 /** An outcome before its receipt: exactly what a receipt's `outcomeDigest` is over. */

@@ -5,7 +5,7 @@ import type { CommandResult } from '../../activities/contract.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { dryRunDigest, type DryRun } from '../action/dry-run.js';
 import { withoutUndefined, type Digest } from '../action/json.js';
-import type { ActionView, DecideReply, Outcome, OutcomeReply } from '../action/outcome.js';
+import { proposerOf, type ActionView, type DecideReply, type Outcome, type OutcomeReply } from '../action/outcome.js';
 import { isProposedUnder } from '../action/principal.js';
 import { parseProposal, proposalDigest, signedProposalDigest, type Proposal } from '../action/proposal.js';
 import type { CompensationView, SagaView } from '../action/saga.js';
@@ -370,8 +370,11 @@ export class Countersign {
    * the record still this one's.
    */
   async #own(outcome: Outcome, own: { tenant: string; actionId: string; digest: Digest }): Promise<Outcome> {
-    const isOwn = ({ proposalDigest: of, error, facts }: Outcome): boolean =>
-      of === own.digest && error?.code !== 'ACTION_CONFLICT' && (facts === undefined || this.#isOwn(facts.agent.id));
+    const isOwn = (one: Outcome): boolean => {
+      const proposer = proposerOf(one);
+      const isOthers = proposer !== undefined && !this.#isOwn(proposer);
+      return one.proposalDigest === own.digest && one.error?.code !== 'ACTION_CONFLICT' && !isOthers;
+    };
     if (isOwn(outcome)) return this.#latest(outcome);
     const recorded = await recordedOutcome(this.temporal, this.#settings, own);
     if (recorded !== undefined && isOwn(recorded)) return recorded;

@@ -107,7 +107,7 @@ export async function startSaga(
   const operation = new WithStartWorkflowOperation<SagaWorkflow>('saga', {
     workflowId,
     taskQueue,
-    args: [request],
+    args: [{ ...request, agent }],
     workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
     // One that was ended from outside is taken up again: every step and every undoing finds out first what happened.
     workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,

@@ -32,8 +32,10 @@ async function prove(
   const credential = credentialOf(agent, credentials);
   const proposal = named(unnamed, toolCallId);
   const { actionId, traceId } = proposal;
+  const { tenant, id: proposer } = peekCredential(credential);
   return {
-    tenant: peekCredential(credential).tenant,
+    tenant,
+    proposer,
     actionId,
     traceId,
     digest: proposalDigest(proposal),

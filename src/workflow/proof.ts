@@ -16,6 +16,8 @@ export interface ProofRequest {
 /** The agent's signature, and what was signed beyond what was given. */
 export interface Proof {
   readonly tenant: string;
+  /** The agent's id. Absent in histories from before it was told. */
+  readonly proposer?: string;
   readonly actionId: string;
   readonly traceId: string;
   readonly digest: Digest;

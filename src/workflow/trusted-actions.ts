@@ -12,6 +12,7 @@ import { errorView, refusal, refuse } from '../../workflows/failures.js';
 import type { ErrorCode } from '../action/errors.js';
 import type { Json } from '../action/json.js';
 import type { Outcome, OutcomeStatus } from '../action/outcome.js';
+import { isProposedUnder } from '../action/principal.js';
 import type { Proposal } from '../action/proposal.js';
 import type { WaitsFor } from '../action/saga.js';
 import { toldOfError, toldOfOutcome } from '../action/told.js';
@@ -102,7 +103,7 @@ const { countersignProof } = proxyLocalActivities<ProofActivities>({
 
 async function proposeAndWait(taskQueue: string, request: ProofRequest): Promise<Outcome> {
   const cancellable = CancellationScope.current();
-  const { tenant, digest, signature, ...named } = await proven(request);
+  const { tenant, proposer, digest, signature, ...named } = await proven(request);
   const signed: ActionRequest = { proposal: { ...request.proposal, ...named }, digest, signature };
   const outcome = await asCall(named.actionId, () =>
     CancellationScope.nonCancellable(() =>
@@ -110,6 +111,7 @@ async function proposeAndWait(taskQueue: string, request: ProofRequest): Promise
         cancellable,
         taskQueue,
         wait: (awaited) => joined(taskQueue, awaited, cancellable),
+        isOwn: (one) => proposer === undefined || isProposedUnder(proposer, one),
       }),
     ),
   );

@@ -219,6 +219,28 @@ test('a link in a message leads through the login to the question, and decides n
   expect(await world.stack.ledger.actions.find(TENANT, actionId)).toMatchObject({ status: 'open' });
 });
 
+test('a key or a click that was meant for the page which opened the link does not answer the question', async () => {
+  const actionId = await asked(cancelOrders());
+  const page = await world.logIn('dora', { at: `/actions/${actionId}?verdict=approve` });
+  await page.waitForURL(`**/actions/${actionId}`);
+  const dialog = dialogOf(page);
+  const confirm = dialog.getByRole('button', { name: 'Approve' });
+  await dialog.waitFor();
+  expect(await page.evaluate('document.activeElement.name')).toBe('reason');
+  await page.keyboard.press('Enter');
+  // It is behind another window, which a click closes.
+  await page.evaluate("dispatchEvent(new Event('blur'))");
+  expect(await confirm.isDisabled()).toBe(true);
+  expect(await world.stack.ledger.actions.find(TENANT, actionId)).toMatchObject({ status: 'open' });
+  // Somebody who looks at it can answer.
+  await page.evaluate("dispatchEvent(new Event('focus'))");
+  await confirm.click();
+  await until(
+    () => world.stack.ledger.actions.find(TENANT, actionId),
+    (action) => action?.status === 'success',
+  );
+});
+
 test('the list follows what happens, and the focus stays where it was', async () => {
   const first = await asked(cancelOrders());
   const page = await world.logIn('dora');

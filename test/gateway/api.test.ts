@@ -118,6 +118,62 @@ describe('an agent', () => {
       expect(second.body).not.toHaveProperty('pending');
       expect(JSON.stringify((await dana.get(`/v1/actions/${actionId}`)).body)).not.toContain(words);
     });
+
+    test('does not have it as a step of a saga, to hear what came of it or to have it undone', async () => {
+      const done = { ...insert(204), actionId: randomUUID() };
+      const first = await bot.post('/v1/actions?wait=30', done);
+      expect(first.body).toMatchObject({ status: 'success' });
+      const denied = { tool: 'shop-db', input: { op: 'sql', statement: 'DROP TABLE sessions' } };
+      const own = { tool: 'shop-db', input: { op: 'select', table: 'sessions' }, actionId: randomUUID() };
+      const traceId = randomUUID();
+      const agent5 = await gateway.agent({ agent: 'agent-5' });
+      const saga = await agent5.post('/v1/sagas?wait=30', { traceId, steps: [own, done, denied] });
+      expect(saga).toMatchObject({
+        status: 200,
+        body: {
+          status: 'compensated',
+          steps: [
+            { status: 'success' },
+            { status: 'denied', error: { code: 'ACTION_CONFLICT' } },
+            { status: 'skipped' },
+          ],
+          compensations: [{ cause: own.actionId, status: 'nothing' }],
+        },
+      });
+      expect(JSON.stringify(saga.body)).not.toContain((first.body['receipt'] as { hash: string }).hash);
+      const { rows } = await stack.shop.query<{ id: number }>('SELECT id FROM sessions WHERE id > 200');
+      expect(rows).toEqual([{ id: 204 }]);
+      // Nobody is asked about undoing it, which would keep the first agent's own saga from doing so.
+      await expect((await stack.agent()).compensation(done.actionId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    });
+
+    test('does not hear why the other one was refused before policy was asked', async () => {
+      const narrow = await gateway.agent({ agent: 'agent-3', scopes: ['shop-db:select'] });
+      const refused = { ...insert(206), actionId: randomUUID() };
+      const first = await narrow.post('/v1/actions?wait=30', refused);
+      expect(first.body).toMatchObject({ status: 'denied', error: { code: 'SCOPE_DENIED' } });
+      const second = await other.post('/v1/actions?wait=30', refused);
+      expect(refusal(second)).toEqual(CONFLICT);
+      for (const told of ['agent-3', 'shop-db:select']) expect(second.text).not.toContain(told);
+      // It is the first one's, for good.
+      const listed = await narrow.get(`/v1/actions?text=${refused.actionId}`);
+      expect(listed.body['actions']).toMatchObject([{ actionId: refused.actionId, agent: 'agent-3' }]);
+    });
+  });
+
+  test('finds no action by a text that names none, by whatever protocol', async () => {
+    const a2a = await bot.send('POST', '/a2a', {
+      json: { jsonrpc: '2.0', id: 1, method: 'GetTask', params: { id: 'a/b' } },
+      headers: { 'a2a-version': '1.0' },
+    });
+    expect(a2a.text).toContain('TASK_NOT_FOUND');
+    // NUL is what no database takes.
+    const call = { name: 'await_action', arguments: { actionId: '\u0000' } };
+    const mcp = await bot.send('POST', '/mcp', {
+      json: { jsonrpc: '2.0', id: 1, method: 'tools/call', params: call },
+      headers: { accept: 'application/json, text/event-stream' },
+    });
+    expect(mcp.text).toContain('Code: NOT_FOUND');
   });
 
   test('that follows from a source that is not trusted is looked at by a person, who sees the source', async () => {

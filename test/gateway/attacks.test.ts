@@ -579,6 +579,47 @@ describe('a passkey', () => {
     }
   });
 
+  test('is not got around by whoever finds an open session and gives its role to somebody who has a passkey', async () => {
+    const inMinutes = (minutes: number) => new Date(Date.now() + minutes * 60_000).toISOString();
+    const duty = {
+      person: 'zoe@acme.example',
+      role: 'dba',
+      from: inMinutes(-1),
+      until: inMinutes(60),
+      reason: 'holidays',
+    };
+    const given = async () => (await stack.ledger.roleDelegations.of(TENANT, duty.person)).map(({ by }) => by);
+    gateway.provider.lie = (claims, sign) => sign({ ...claims, auth_time: Math.floor(Date.now() / 1000) - 16 * 60 });
+    try {
+      const old = await gateway.logIn('bea');
+      const refused = await old.post('/v1/role-delegations', duty);
+      expect([refused.status, codeOf(refused)]).toEqual([403, 'FORBIDDEN']);
+      const form = { person: duty.person, role: 'dba', hours: '8', reason: 'holidays', _csrf: old.csrf };
+      expect((await old.browser.post(`${gateway.url}/me/role-delegations`, { form })).status).toBe(403);
+    } finally {
+      gateway.provider.lie = undefined;
+    }
+    expect(await given()).toEqual([]);
+    expect((await (await gateway.logIn('bea')).post('/v1/role-delegations', duty)).status).toBe(201);
+    expect(await given()).toEqual(['bea@acme.example']);
+  });
+
+  test('is not enrolled by whoever finds a browser in which the provider knows somebody, and takes the question for a password out', async () => {
+    const { browser } = await gateway.logIn('bea');
+    const asked = await browser.get(`${gateway.url}/login?again=1&return_to=/healthz`);
+    const there = new URL(asked.headers.get('location') ?? '');
+    expect([there.searchParams.get('prompt'), there.searchParams.get('max_age')]).toEqual(['login', '0']);
+    for (const name of ['prompt', 'max_age']) there.searchParams.delete(name);
+    // No form on the way: the provider lets the browser in by what it remembers.
+    expect((await browser.open(there.href)).url).toBe(`${gateway.url}/healthz`);
+    const me = await browser.get(`${gateway.url}/v1/me`);
+    const { csrf, id } = JSON.parse(me.text) as { csrf: string; id: string };
+    expect(id).toBe('bea@acme.example');
+    const headers = { 'x-csrf-token': csrf };
+    const options = await browser.post(`${gateway.url}/me/passkeys/options`, { json: {}, headers });
+    expect([options.status, codeOf(options)]).toEqual([403, 'FORBIDDEN']);
+  });
+
   test('of somebody else cannot be retired, nor its existence found out', async () => {
     const [bea, other] = [await gateway.logIn('bea'), await gateway.logIn('ann')];
     const key = new SoftwareAuthenticator();

@@ -479,6 +479,30 @@ describe('a batch', () => {
     expect(await agent.performAll(all)).toEqual({ begun: true, actions: outcomes });
   });
 
+  test('that two agents ask for at the same time is decided for each of them', async () => {
+    const all = named('both', on('plain', { where: { id: 12 } }), users(12));
+    await stack.worker?.stop();
+    const [own, others] = [narrow.performAll(all), agent.performAll(all)];
+    await stack.startWorker();
+    const denial = ({ begun, actions }: Awaited<typeof own>) => [
+      begun,
+      ...actions.map((one) => (one.status === 'not_begun' ? (one.decided.error?.code ?? 'allowed') : one.status)),
+    ];
+    expect(denial(await own)).toEqual([false, 'SCOPE_DENIED', 'SCOPE_DENIED']);
+    expect(denial(await others)).toEqual([false, 'allowed', 'POLICY_DENIED']);
+  });
+
+  test('with an action that another agent has begun is not begun', async () => {
+    const read: Given = { tool: 'shop-db', input: { op: 'select', table: 'plain', where: { id: 13 } } };
+    const all = named('taken', read, { ...read, input: { op: 'select', table: 'plain', where: { id: 14 } } });
+    await agent.perform(all[0] as ProposalInput);
+    expect(await narrow.performAll(all)).toMatchObject({
+      begun: false,
+      actions: [{ decided: { error: { code: 'ACTION_CONFLICT' } } }, { decided: { effect: 'allow' } }],
+    });
+    await expect(agent.view('taken-2')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
   test('over HTTP answers the same, as an agent may see it', async () => {
     const proposals = named('http', on('plain', { where: { id: 8 } }), asked(9));
     const answer = await bot.post('/v1/batches?wait=30', { proposals });
@@ -614,6 +638,23 @@ describe('AuthZEN', () => {
       status: 400,
       body: { code: 'INVALID_INPUT' },
     });
+  });
+
+  test('counts each of several as a request', async () => {
+    const small = await startTestGateway(stack, { gateway: { limits: { requestsPerMinute: 5 } } });
+    try {
+      const sender = await small.agent({ agent: 'agent-1' });
+      const ask = (length: number) =>
+        sender.post('/access/v1/evaluations', {
+          subject,
+          resource,
+          action: select,
+          evaluations: Array.from({ length }, () => ({})),
+        });
+      expect(await ask(6)).toMatchObject({ status: 429, body: { code: 'RATE_LIMITED' } });
+    } finally {
+      await small.stop();
+    }
   });
 
   test('answers agents that it knows, and refuses what is no question', async () => {

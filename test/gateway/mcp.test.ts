@@ -606,6 +606,26 @@ test('the same JSON-RPC id twice makes two actions, and what is no request of MC
   });
 });
 
+test('each message of a list counts as a request', async () => {
+  const small = await startTestGateway(stack, { gateway: { limits: { requestsPerMinute: 5 } } });
+  try {
+    const agent = await small.agent({ agent: 'in-lists' });
+    const params = { name: 'files_list_directory', arguments: { path: root } };
+    const send = (length: number) =>
+      agent.send('POST', '/mcp', {
+        json: Array.from({ length }, (_, id) => ({ jsonrpc: '2.0', id, method: 'tools/call', params })),
+        headers: ACCEPT,
+      });
+    const few = await send(2);
+    expect([few.status, few.text.match(/"status":"success"/g)?.length]).toEqual([200, 2]);
+    expect(await send(4)).toMatchObject({ status: 429, body: { code: 'RATE_LIMITED' } });
+    const { actions } = await stack.ledger.archive.search({ tenant: 'acme', agent: 'in-lists' });
+    expect(actions).toHaveLength(2);
+  } finally {
+    await small.stop();
+  }
+});
+
 test('countersign mcp serves the same on stdin and stdout, and ends with its client', async () => {
   const { headers } = await gateway.agent();
   const env = {

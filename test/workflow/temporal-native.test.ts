@@ -325,6 +325,15 @@ describe('on a worker of its own', () => {
     expect(other).toMatchObject({ type: 'ACTION_CONFLICT', details: [{ code: 'ACTION_CONFLICT' }] });
   });
 
+  test('what another agent did under the id is not what the workflow proposed', async () => {
+    const others = small();
+    const { receipt } = (await (await stack.agent()).perform(others)) as Outcome;
+    expect(receipt).toBeDefined();
+    const conflict = await failureOf('inTurn', others);
+    expect(conflict).toMatchObject({ type: 'ACTION_CONFLICT', details: [{ field: 'actionId' }] });
+    expect(JSON.stringify(conflict.details)).not.toContain(receipt?.hash);
+  });
+
   test('it waits for people, tells of whom it waits, and hears of their word', async () => {
     const { proposal, note } = await large();
     const handle = await start('inTurn', proposal);

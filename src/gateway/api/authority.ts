@@ -10,6 +10,7 @@ import type { CommandInput } from '../../trust/index.js';
 import type { GatewayDependencies } from '../deps.js';
 import { Freezing } from '../freezing.js';
 import type { GatewayEnv } from '../auth/identity.js';
+import { assertRecentLogin } from '../auth/recent-login.js';
 import { responses, FOR_PEOPLE, FOR_PEOPLE_READING, jsonBody, newApi } from './route.js';
 import { amount, instantText, namesOf, reasonText, textOf, wholeNumber } from './described.js';
 import { agentId, anything, freeze, freezeScope } from './schemas.js';
@@ -123,6 +124,7 @@ const routes = {
     method: 'post',
     path: '/v1/role-delegations',
     summary: 'Delegate one of your roles for a while',
+    description: 'Takes a login in the last 15 minutes, because it outlasts the session.',
     security: FOR_PEOPLE,
     request: {
       body: jsonBody(
@@ -218,6 +220,7 @@ function roleDelegations(app: OpenAPIHono<GatewayEnv>, deps: GatewayDependencies
 
   app.openapi(routes.delegate, async (c) => {
     const giver = await identity.person(c);
+    assertRecentLogin(giver, 'delegate a role');
     const { person, ...duty } = c.req.valid('json');
     return commandReply(c, 201, await decisions.state(giver, { kind: 'delegate_role', subject: person, ...duty }));
   });

@@ -43,7 +43,7 @@ const evaluationsRoute = createRoute({
   path: EVALUATIONS,
   summary: 'Evaluate several access requests (AuthZEN)',
   description:
-    'What is given beside `evaluations` is the default of each. Each is decided as if the others were not made.',
+    'What is given beside `evaluations` is the default of each. Each is decided as if the others were not made, and counts as a request.',
   security: FOR_AGENTS,
   middleware: withBody,
   request: { body: jsonBody(evaluationsRequest) },
@@ -72,6 +72,7 @@ export function authzen(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
     const agent = await deps.identity.agent(c);
     const { evaluations: each = [{}], options, ...defaults } = c.req.valid('json');
     const asked = (each.length === 0 ? [{}] : each).map((one) => ({ ...defaults, ...one }));
+    await c.get('countMore')(asked.length - 1);
     return c.json({ evaluations: await inTurn(deps, agent, asked, options?.evaluations_semantic) }, 200);
   });
   return app;

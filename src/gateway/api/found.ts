@@ -9,7 +9,9 @@ import {
 } from '../../action-records/find.js';
 import { CountersignError } from '../../action/errors.js';
 import { actionNotFound } from '../../action/errors-not-found.js';
+import { proposerOf } from '../../action/outcome.js';
 import { isProposedUnder } from '../../action/principal.js';
+import { ACTION_ID_PATTERN } from '../../action/proposal.js';
 import type { Principal } from '../auth/principal.js';
 
 /** An action as it was found, and what its start says where nothing else says whose it is. */
@@ -23,6 +25,8 @@ export async function findFor(
   principal: Principal,
   actionId: string,
 ): Promise<OwnAction> {
+  // Protocols name tasks by any text; what names no action must name no other workflow either.
+  if (!ACTION_ID_PATTERN.test(actionId)) throw notFound(actionId);
   const sources = { ...of, forPeople: principal.kind === 'person' };
   const name = { tenant: principal.tenant, actionId };
   const found = await findAction(sources, name).catch((error: unknown) => {
@@ -42,7 +46,8 @@ export async function findFor(
 }
 
 function agentOf({ archived, view }: FoundAction): string | undefined {
-  return archived?.agent ?? view?.pending?.shown.agent.id ?? view?.outcome?.facts?.agent.id;
+  const outcome = view?.outcome;
+  return archived?.agent ?? view?.pending?.shown.agent.id ?? (outcome && proposerOf(outcome));
 }
 
 function notFound(actionId: string): CountersignError {

@@ -1,6 +1,6 @@
 /** Actions as the API shows them: to people all that is recorded, to agents no more than they need to go on. */
 import { withoutUndefined } from '../../action/json.js';
-import type { ApprovalRecord, Outcome, PendingView } from '../../action/outcome.js';
+import { proposerOf, type ApprovalRecord, type Outcome, type PendingView } from '../../action/outcome.js';
 import { progress } from '../../action/quorum.js';
 import type { FoundAction } from '../../action-records/find.js';
 import type { ListedApprovalRequest } from '../../action/approval-request.js';
@@ -66,7 +66,7 @@ function summaryOf(found: OwnAction): object {
     actionId,
     tool: archived?.tool ?? view?.tool ?? started?.tool,
     proposalDigest: archived?.proposalDigest ?? view?.proposalDigest,
-    agent: agent ?? pending?.shown.agent.id ?? outcome?.facts?.agent.id ?? started?.agent,
+    agent: agent ?? pending?.shown.agent.id ?? (outcome && proposerOf(outcome)) ?? started?.agent,
     environment: environment ?? pending?.shown.tool.environment ?? outcome?.facts?.tool.environment,
     summary: summary ?? pending?.shown.preview.summary ?? outcome?.facts?.preview.summary,
     effect: effect ?? outcome?.decision?.effect,

@@ -17,11 +17,8 @@ import { actionIdSchema, digestSchema } from '../../trust/claim-schemas.js';
 import type { GatewayDependencies, GatewaySettings } from '../deps.js';
 import type { GatewayEnv } from './identity.js';
 import type { PersonPrincipal } from './principal.js';
-import { loginPath } from './login/return-to.js';
+import { assertRecentLogin } from './recent-login.js';
 import type { Sessions } from './sessions.js';
-
-/** How long ago a person may have proved who they are to be given a passkey: a session left open shall not be enough. */
-const RECENT_SECONDS = 15 * 60;
 
 /** How long the person has for the browser's dialogue. */
 const CEREMONY_SECONDS = 300;
@@ -65,7 +62,7 @@ export function passkeyRoutes(deps: GatewayDependencies, sessions: Sessions): Ho
 async function offerEnrolment(deps: GatewayDependencies, sessions: Sessions, c: Context): Promise<Response> {
   const person = await deps.identity.person(c);
   const { rpId } = configured(deps.settings);
-  recentlyLoggedIn(person);
+  assertRecentLogin(person, 'enrol a passkey');
   const enrolled = await inUse(deps, person);
   const statementId = randomUUID();
   const options = await generateRegistrationOptions({
@@ -89,7 +86,7 @@ async function offerEnrolment(deps: GatewayDependencies, sessions: Sessions, c: 
 async function enrol(deps: GatewayDependencies, sessions: Sessions, c: Context): Promise<Response> {
   const person = await deps.identity.person(c);
   configured(deps.settings);
-  recentlyLoggedIn(person);
+  assertRecentLogin(person, 'enrol a passkey');
   const response = await readBody(c, registrationSchema);
   const jti = await sessions.takeEnrolment(c);
   if (jti === undefined) {
@@ -164,15 +161,6 @@ function configured({ passkeys }: GatewaySettings): { readonly rpId: string } {
   throw new CountersignError('NOT_FOUND', 'Passkeys are not set up at this gateway.', {
     field: 'passkeys',
     fix: 'The operator sets `passkeys` for the gateway and the workers.',
-  });
-}
-
-function recentlyLoggedIn({ session }: PersonPrincipal): void {
-  if (Date.parse(session.authenticatedAt) > Date.now() - RECENT_SECONDS * 1000) return;
-  throw new CountersignError('FORBIDDEN', 'To enrol a passkey, log in again first.', {
-    field: 'session',
-    expected: 'a login in the last 15 minutes',
-    fix: `Log in again: ${loginPath('/me', { again: true })}`,
   });
 }
 

@@ -43,11 +43,25 @@ export function mcpRoutes(deps: GatewayDependencies, streams: Streams): Hono<Gat
   app.all('/mcp', async (c) => {
     refuseOtherOrigins(settings.publicUrl, c.req.header('origin'));
     const agent = await identity.agent(c);
+    await c.get('countMore')((await messagesIn(c.req.raw)) - 1);
     const answer = (): Promise<Response> => handler.fetch(c.req.raw, { authInfo: authInfoOf(agent) });
     // The handler holds the header against the body.
     return c.req.header('mcp-method') === LISTEN ? await streams.relay(c, agent, 'mcp', answer) : await answer();
   });
   return app;
+}
+
+/** Clients of 2025-03-26 may send several messages as one list: each counts as a request, or a list would be the way around the rate. */
+async function messagesIn(request: Request): Promise<number> {
+  if (request.method !== 'POST') return 1;
+  const text = await request.clone().text();
+  if (!text.trimStart().startsWith('[')) return 1;
+  try {
+    return Math.max(1, (JSON.parse(text) as readonly unknown[]).length);
+  } catch {
+    // It is no JSON: the handler says so.
+    return 1;
+  }
 }
 
 /** Tells who listens that the tools have changed: whenever a worker has published others. */

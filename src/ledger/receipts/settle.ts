@@ -2,6 +2,7 @@
 import { sql, type RawBuilder } from 'kysely';
 import { asCountersignError, CountersignError } from '../../action/errors.js';
 import { canonical, type Digest } from '../../action/json.js';
+import { proposerOf } from '../../action/outcome.js';
 import { isRecordedProposal } from '../../action/redacted.js';
 import { DISPOSITIONS } from '../../action/limits.js';
 import { outcomeOf, type EndColumns } from '../actions/recorded-outcome.js';
@@ -98,7 +99,7 @@ function settleStatement(
           (tenant, action_id, digest, agent, tool, environment, status, outcome, proposal, receipt_seq, receipt_hash, ended_at,
             effect, policies, code, reason, summary, via${guarded ? sql`, uses` : sql``})
         select
-          ${tenant}, ${actionId}, ${proposalDigest}, ${outcome.facts?.agent.id ?? null}, ${outcome.tool}, ${outcome.facts?.tool.environment ?? null},
+          ${tenant}, ${actionId}, ${proposalDigest}, ${proposerOf(outcome) ?? null}, ${outcome.tool}, ${outcome.facts?.tool.environment ?? null},
           ${outcome.status}, ${text}, ${proposed}, ${link.seq}, ${signed.hash}, clock_timestamp(),
           ${effect}, ${policies}::text[], ${code}, ${reason}, ${summary}, ${via}::text[]${guarded ? sql`, own.uses` : sql``}
         from head ${guarded ? sql`cross join own` : sql``}

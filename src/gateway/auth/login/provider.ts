@@ -28,12 +28,15 @@ import { isThisMachine } from '../../../http/addresses.js';
 
 const TIMEOUT_SECONDS = 10;
 
+/** So long ago is taken to be when somebody proved who they are whom a provider does not say it of that could: longer than anything asks for. */
+const NO_FRESH_PROOF_MS = 86_400_000;
+
 /** A longer one is not kept: it must fit a link. */
 const MAX_ID_TOKEN = 6 * 1024;
 
 interface ProviderLogin {
   readonly claims: Claims;
-  /** When the person proved who they are, if the provider says so. */
+  /** When the person proved who they are, as far as the provider says. Undefined for one that never says it. */
   readonly authenticatedAt: Date | undefined;
   readonly idToken: string | undefined;
 }
@@ -100,10 +103,9 @@ export class Provider {
       });
       const idClaims = tokens.claims();
       if (idClaims === undefined) throw new Error('there is no ID token');
-      const { auth_time: at } = idClaims;
       return {
         claims: await this.#complete(configuration, idClaims, tokens.access_token),
-        authenticatedAt: at === undefined ? undefined : new Date(at * 1000),
+        authenticatedAt: provedAt(configuration, idClaims),
         idToken: (tokens.id_token?.length ?? Infinity) <= MAX_ID_TOKEN ? tokens.id_token : undefined,
       };
     } catch (error) {
@@ -188,6 +190,17 @@ export class Provider {
       retryable,
     });
   }
+}
+
+/**
+ * A provider that can say it does so where `max_age` is asked for (OpenID Connect Core, 2). When it does not, whoever sits at the browser has
+ * taken that out of the address on the way there, to be let in by a session that the provider kept open.
+ */
+function provedAt(configuration: Configuration, { auth_time: at }: IDToken): Date | undefined {
+  if (at !== undefined) return new Date(at * 1000);
+  const { claims_supported: claims } = configuration.serverMetadata();
+  const canSay = Array.isArray(claims) && claims.includes('auth_time');
+  return canSay ? new Date(Date.now() - NO_FRESH_PROOF_MS) : undefined;
 }
 
 /** By what the provider says that it takes (RFC 8414, 2); where it says nothing, in the header. */

@@ -5,6 +5,7 @@ import { withoutUndefined } from '../../../action/json.js';
 import { samePerson } from '../../../action/quorum.js';
 import type { GatewayDependencies } from '../../deps.js';
 import type { GatewayEnv } from '../../auth/identity.js';
+import { assertRecentLogin } from '../../auth/recent-login.js';
 import { form, reason } from '../form-input.js';
 import { page } from '../layout/layout.js';
 import { Me } from './me.js';
@@ -93,6 +94,7 @@ async function createStandingApproval({ identity, decisions }: GatewayDependenci
 
 async function delegateRole({ identity, decisions }: GatewayDependencies, c: Context): Promise<Response> {
   const person = await identity.person(c);
+  assertRecentLogin(person, 'delegate a role');
   const { person: subject, role, inHours: begins = 0, hours: lasts, reason: why } = await form(c, delegationSchema);
   await decisions.state(person, {
     kind: 'delegate_role',

@@ -26,7 +26,37 @@ const WORDS = {
   },
 };
 
-export function openDecision(verdict) {
+/** How long a page that somebody's link opened must be in front before it takes a yes or a no. Milliseconds. */
+const SEEN_MS = 1000;
+
+/**
+ * Another page can open this one under a hand that is on its way, with a link that asks the question: then neither the key nor the click that
+ * was meant for that page may answer it.
+ */
+function confirmOnceSeen(confirm) {
+  let timer;
+  const unseen = () => {
+    clearTimeout(timer);
+    confirm.disabled = true;
+  };
+  const seen = () => {
+    unseen();
+    timer = setTimeout(() => (confirm.disabled = false), SEEN_MS);
+  };
+  unseen();
+  addEventListener('blur', unseen);
+  addEventListener('focus', seen);
+  if (document.hasFocus()) seen();
+  return () => {
+    clearTimeout(timer);
+    removeEventListener('blur', unseen);
+    removeEventListener('focus', seen);
+  };
+}
+
+let forget = () => {};
+
+export function openDecision(verdict, { byLink = false } = {}) {
   const dialog = one('#decide');
   const button = one(`[data-verdict="${verdict}"]`);
   if (!dialog || dialog.open || !button || button.disabled) return;
@@ -45,7 +75,9 @@ export function openDecision(verdict) {
   confirm.disabled = false;
   showProblem(dialog, '');
   dialog.showModal();
-  (verdict === 'approve' ? confirm : form.elements.reason).focus();
+  forget();
+  forget = byLink ? confirmOnceSeen(confirm) : () => {};
+  (verdict === 'approve' && !byLink ? confirm : form.elements.reason).focus();
 }
 
 /** A link may ask for a decision: from the list by its fragment; from a message by its query, which survives a login on the way. */
@@ -53,7 +85,7 @@ export function openWanted() {
   const wanted = new URLSearchParams(location.search).get('verdict') ?? location.hash.slice(1);
   if (Object.hasOwn(WORDS, wanted)) {
     history.replaceState(null, '', location.pathname);
-    openDecision(wanted);
+    openDecision(wanted, { byLink: true });
   }
   if (wanted === 'search') one('[data-search]')?.focus();
 }
@@ -67,6 +99,8 @@ export function listenToForms() {
       void signWithPasskey(dialog, form);
       return;
     }
+    // What is sent is not to be sent again by a window that comes to the front.
+    forget();
     // Once is enough. The button's own value must still be sent, so it is switched off after that.
     if (form.method === 'post') setTimeout(() => all('button', form).forEach((button) => (button.disabled = true)));
   });
