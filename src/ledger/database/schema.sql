@@ -830,6 +830,7 @@ declare
   readings jsonb := '[]';
   fits boolean := true;
   probe boolean;
+  gives_back boolean := false;
 begin
   insert into countersign.grants (jti, tenant, action_id, agent, tool, expires_at)
   values (p_jti, p_tenant, p_action, p_agent, p_tool, p_expires)
@@ -937,6 +938,7 @@ begin
     own := owns[i];
     at := ats[i];
     probe := false;
+    gives_back := gives_back or d.stale is true or (own.status = 'held' and own.amount > d.amount) is true;
     if d.kind = 'rate' then
       -- Taken once, whatever becomes of the action.
       continue when own.status is not null or d.stale;
@@ -989,6 +991,12 @@ begin
       slot_held = c.slot_held, full_at = c.full_at, updated_at = clock_timestamp()
     where k.tenant = p_tenant and k."limit" = d."limit" and k.key = d.key and k.kind = d.kind;
   end loop;
+  -- Nothing may be done any more under a grant for which what is given back was held. None of them is used: else it would be held still, or the one
+  -- who uses it waits for the action's row.
+  if gives_back then
+    delete from countersign.grants as g
+    where g.tenant = p_tenant and g.action_id = p_action and g.jti <> p_jti and g.used_at is null;
+  end if;
   return jsonb_build_object('fits', true, 'issued', issued, 'limits', readings);
 end $$;
 
