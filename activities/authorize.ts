@@ -44,7 +44,7 @@ export async function authorize(input: AuthorizeInput, deps: Dependencies): Retu
     if (admitted.kind === 'no_room') return lookAgain(takenFrom(admitted, enforced), lastLook);
     const grant = await signGrant(deps.keyring, claimsOf(request, records, admitted));
     const { timeoutMs } = findTool(deps.tools, proposal.tool);
-    return run.seal<Granted>({ kind: 'granted', grant, timeoutMs });
+    return run.seal<Granted>({ kind: 'granted', grant, timeoutMs, answersCancellation: true });
   } catch (thrown) {
     return run.refuse(thrown, context);
   }

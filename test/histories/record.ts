@@ -243,7 +243,8 @@ test('cancelled during the effect', async () => {
   );
   await admin.cancel('slow');
   await answer;
-  await record('cancelled-executing', 'slow');
+  // `cancelled-executing` is of before: the cancellation did not wait for the effect's answer.
+  await record('cancelled-answered', 'slow');
 });
 
 test('denied by a person', async () => {
