@@ -145,10 +145,12 @@ create table countersign.grants (
   expires_at timestamptz not null,
   used_at timestamptz,
   used_by text,
+  -- Which attempt of that activity used it last. An earlier one that was taken for dead may come back, and sends nothing under it any more.
+  attempt integer check (attempt >= 1),
   returned_at timestamptz check (returned_at is null or used_at is not null),
   -- The number of the entry that it has of its own in the audit trail.
   trail_seq bigint check (trail_seq is null or used_at is not null),
-  check (num_nulls(used_at, used_by) in (0, 2)),
+  check (num_nulls(used_at, used_by, attempt) in (0, 3)),
   foreign key (tenant, action_id) references countersign.actions (tenant, action_id)
 ) with (fillfactor = 70);
 
