@@ -36,6 +36,7 @@ const LONGEST = [
   'hazards/postgres-lies',
   'hazards/faults',
   'hazards/saga',
+  'hazards/overtaken',
   'gateway/api',
   'clients/adapters',
   'hazards/outages',
