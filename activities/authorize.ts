@@ -11,17 +11,9 @@ import { assertAsLeft } from './compensation-state.js';
 import { EMPTY_SNAPSHOT } from '../src/action/snapshot.js';
 import { admit, type Admitted, type NoRoom } from './admit.js';
 import { findTool } from './authenticate.js';
-import type {
-  ActionRequest,
-  Activities,
-  Approved,
-  AuthorizeInput,
-  Enforced,
-  Granted,
-  LookAgain,
-  PreState,
-} from './contract.js';
+import type { ActionRequest, Activities, Approved, AuthorizeInput, Enforced, Granted, LookAgain } from './contract.js';
 import type { Dependencies } from './deps.js';
+import { openPreState } from './pre-state.js';
 import { shownOf } from './request-approval.js';
 import { redactorOf, sealedProposal, StepRun } from './step.js';
 
@@ -52,7 +44,7 @@ export async function authorize(input: AuthorizeInput, deps: Dependencies): Retu
     if (admitted.kind === 'no_room') return lookAgain(takenFrom(admitted, enforced), lastLook);
     const grant = await signGrant(deps.keyring, claimsOf(request, records, admitted));
     const { timeoutMs } = findTool(deps.tools, proposal.tool);
-    return run.seal<Granted>({ kind: 'granted', grant, timeoutMs });
+    return run.seal<Granted>({ kind: 'granted', grant, timeoutMs, answersCancellation: true });
   } catch (thrown) {
     return run.refuse(thrown, context);
   }
@@ -73,11 +65,7 @@ function open(
   const { request } = input;
   const enforced = run.open<Enforced>('enforce', input.enforced);
   const { facts, decision } = enforced;
-  // A read changes nothing, so there is no state to capture.
-  const pre =
-    input.pre === undefined && facts.actionType === 'READ'
-      ? undefined
-      : run.open<PreState>('capturePreState', input.pre);
+  const pre = openPreState(run, facts, input.pre);
   const approved = input.approved && run.open<Approved>('requestApproval', input.approved);
   const since = Date.now() - settings.grantTtlSeconds * 1000;
   if (enforced.at < since || (pre !== undefined && pre.at < since)) return 'stale';

@@ -70,7 +70,7 @@ type Found = Pick<Done, 'execution' | 'startedAt'>;
 type NotFound = { readonly kind: 'not_made' | 'unknown'; readonly error: ErrorView };
 
 /**
- * Finds out whether the effect was made, when the report does not say. The action's unused grants are deleted first and the tool is asked
+ * Finds out whether the effect was made, when the report does not say. Sends are stopped first and the tool is asked
  * afterwards, so that no effect can begin in between. The tool's look-up must find an effect that is still in progress.
  */
 async function findEffect(
@@ -80,7 +80,7 @@ async function findEffect(
   deps: Dependencies,
 ): Promise<Found | NotFound> {
   const { tenant, actionId } = workflowIdentity();
-  await deps.ledger.grants.deleteUnused(tenant, actionId);
+  await deps.ledger.grants.stopSends(tenant, actionId);
   const found = await lookUpEffect(proposal, idempotencyKey({ tenant, actionId }), deps);
   switch (found.happened) {
     case 'yes': {

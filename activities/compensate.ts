@@ -285,7 +285,8 @@ export async function actionState(
   { ledger, workflows }: Dependencies,
 ): Promise<ActionState> {
   const state = await workflows.state(`${tenant}/${actionId}`);
-  const outcome = (await ledger.actions.find(tenant, actionId))?.outcome;
-  if (outcome !== undefined) return { kind: 'ended', outcome };
-  return { kind: state === 'running' ? 'running' : 'lost' };
+  const record = await ledger.actions.find(tenant, actionId);
+  if (record?.outcome !== undefined) return { kind: 'ended', outcome: record.outcome };
+  if (state === 'running') return { kind: 'running' };
+  return { kind: 'lost', ...(record === undefined ? {} : { admitted: true }) };
 }

@@ -307,8 +307,8 @@ export type ActionState =
   /** The action has an outcome. An `unknown` outcome may still be resolved. */
   | { readonly kind: 'ended'; readonly outcome: Outcome }
   | { readonly kind: 'running' }
-  /** No workflow runs the action, and the ledger has no outcome of it. */
-  | { readonly kind: 'lost' };
+  /** No workflow runs the action, and the ledger has no outcome of it. `admitted`: it knows the action, which may have had an effect. */
+  | { readonly kind: 'lost'; readonly admitted?: true };
 
 /** What a round over the audit trails came to. */
 export interface CheckpointRound {

@@ -6,13 +6,14 @@ import { idempotencyKey } from '../src/action/idempotency-key.js';
 import { assertJson, canonicalBytes } from '../src/action/json.js';
 import type { Proposal } from '../src/action/proposal.js';
 import type { Freeze } from '../src/action/freeze.js';
-import { DEFAULT_SENDS, Sends } from '../src/tools/sends.js';
+import { instant, type Instant, type Sends } from '../src/tools/sends.js';
 import type { Execution, Idempotency, Tool } from '../src/tools/tool.js';
 import { frozen } from './admit.js';
 import type { Activities, EffectReport } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { checkGrant, passGate, type Passed } from './grant-gate.js';
-import { StepRun, workflowIdentity } from './step.js';
+import { holderOf, sendsOf } from './counted-sends.js';
+import { checkGrant, overtaken, passGate, type Passed } from './grant-gate.js';
+import { heartbeating, StepRun, workflowIdentity } from './step.js';
 
 /** The largest result that history carries. A larger one is left out; for a read, the action fails. */
 const MAX_RESULT_BYTES = 256 * 1024;
@@ -33,13 +34,13 @@ export async function execute(
 }
 
 async function report(untrusted: Proposal, token: string, deps: Dependencies): Promise<Report> {
-  const startedAt = Date.now();
+  const since = instant();
   let passed: Passed | 'returned';
   let reachedLedger = false;
   try {
     const granted = await checkGrant(untrusted, token, deps);
     reachedLedger = true;
-    passed = await passGate(granted, deps);
+    passed = await heartbeating(() => passGate(granted, deps));
   } catch (thrown) {
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
@@ -49,19 +50,20 @@ async function report(untrusted: Proposal, token: string, deps: Dependencies): P
   }
   const { activity: usedBy } = workflowIdentity();
   if (passed === 'returned') return { kind: 'grant_lapsed', error: unsent().toJSON(), usedBy };
-  const made = await makeEffect(passed, startedAt, deps);
+  const made = await makeEffect(passed, since, deps);
   return made.kind === 'done' || made.kind === 'unknown' ? made : { ...made, usedBy };
 }
 
 /** An `EffectReport` before it is sealed, without its times. */
 type Report = EffectReport extends infer One ? (One extends EffectReport ? Omit<One, 'at' | 'tookMs'> : never) : never;
 
-async function makeEffect(passed: Passed, startedAt: number, deps: Dependencies): Promise<Report> {
+async function makeEffect(passed: Passed, since: Instant, deps: Dependencies): Promise<Report> {
   const { tool, claims, input, tried, barred } = passed;
+  const startedAt = since.wall;
   // An earlier attempt may have reached the system. It is repeated only where that cannot make a second effect, and not when it is barred.
   const idempotency = tool.idempotencyOf?.(input) ?? tool.idempotency;
   if (tried && (idempotency !== 'native' || barred !== undefined)) {
-    const found = await lookUpEarlier(tool, idempotency, input, claims, startedAt);
+    const found = await heartbeating(() => lookUpEarlier(tool, idempotency, input, claims, startedAt));
     if (found !== undefined) return found;
     if (barred !== undefined) return { kind: 'not_done', error: barred.toJSON(), notAttempted: true };
   }
@@ -69,11 +71,11 @@ async function makeEffect(passed: Passed, startedAt: number, deps: Dependencies)
   const context = Context.current();
   const watch = deps.freezes.begin(claims);
   const signal = AbortSignal.any([context.cancellationSignal, watch.signal]);
-  const sends = sendsOf(passed, deps);
+  const sends = sendsOf(passed, since, deps);
   const start = performance.now();
   try {
-    await sends.reserve();
     await deps.faults.at('execute.before-effect');
+    await sends.reserve();
     const execution = await tool.execute(input, {
       idempotencyKey: idempotencyKey(claims),
       preDigest: claims.preDigest,
@@ -91,24 +93,14 @@ async function makeEffect(passed: Passed, startedAt: number, deps: Dependencies)
     if (claims.actionType === 'READ') assertCarriable(execution.result);
     return { kind: 'done', execution: carriable(execution), startedAt };
   } catch (thrown) {
-    const error = asCountersignError(thrown, 'EFFECT_UNKNOWN');
-    const { aborted } = signal;
+    const failure = asCountersignError(thrown, 'EFFECT_UNKNOWN');
+    const movesOn = watch.freeze === undefined && isMovingOn();
+    const error = movesOn && isOver(failure) ? elsewhere(failure) : failure;
+    const aborted = signal.aborted && !movesOn;
     return await afterFailure(error, { claims, idempotency, tried, sends, aborted, freeze: watch.freeze }, deps);
   } finally {
     watch.end();
   }
-}
-
-/** The sends of the action. The ledger counts them, because a worker that dies must not forget what it sent. */
-function sendsOf({ tool, claims, sent }: Passed, { ledger }: Dependencies): Sends {
-  const { tenant, actionId } = claims;
-  const bound = tool.sends ?? DEFAULT_SENDS;
-  const count = async () => {
-    const counted = await ledger.grants.countSend({ tenant, actionId, stretchMs: bound.withinMs });
-    if (counted !== undefined) return counted;
-    throw new CountersignError('GRANT_REPLAYED', 'The action has ended; nothing is sent in its name any more.');
-  };
-  return new Sends(bound, count, sent);
 }
 
 /** An attempt to make the effect that failed. */
@@ -135,6 +127,23 @@ async function discount({ tenant, actionId }: GrantClaims, { ledger }: Dependenc
   await ledger.grants.discountSend(tenant, actionId).catch(() => undefined);
 }
 
+/** Whether Temporal gives this attempt up for no reason of the action's, and makes another: its worker stops, or an operator paused or reset it. */
+function isMovingOn(): boolean {
+  const { cancellationDetails: details } = Context.current();
+  if (details === undefined || details.cancelRequested) return false;
+  return details.workerShutdown || details.paused || details.reset;
+}
+
+/** Whether the error says that nothing was done, and that no other attempt would do more. */
+function isOver(error: CountersignError): boolean {
+  return !mayHaveHappened(error) && !error.retryable && !LAPSING.has(error.code);
+}
+
+function elsewhere(cause: CountersignError): CountersignError {
+  const message = `The attempt was interrupted before it did anything: ${cause.message}`;
+  return new CountersignError('TOOL_UNAVAILABLE', message, { cause, retryable: true });
+}
+
 function mayHaveHappened({ code }: CountersignError): boolean {
   return code === 'EFFECT_UNKNOWN' || code === 'INTERNAL';
 }
@@ -154,11 +163,15 @@ async function returnGrant(
   claims: GrantClaims,
   { ledger }: Dependencies,
 ): Promise<Report> {
-  const { jti, tenant, actionId } = claims;
   const view = error.toJSON();
+  const holder = holderOf(claims);
   try {
-    const recorded = await ledger.grants.return({ jti, tenant, actionId, usedBy: workflowIdentity().activity });
-    if (!recorded) return { kind: 'not_done', error: view };
+    if (!(await ledger.grants.return(holder))) {
+      // What this attempt knows says nothing of one that has taken over from it.
+      if ((await ledger.grants.sendRefused(holder)) === 'overtaken')
+        return { kind: 'unknown', error: overtaken().toJSON() };
+      return { kind: 'not_done', error: view };
+    }
   } catch {
     return { kind: 'not_done', error: view };
   }
@@ -187,7 +200,10 @@ async function lookUpEarlier(
   if (found.happened === 'yes') {
     return { kind: 'done', execution: found.execution, startedAt };
   }
-  return found.happened === 'no' ? undefined : unknown;
+  if (found.happened === 'no') return undefined;
+  // An interrupted look-up found out nothing: the next attempt looks again.
+  if (isMovingOn()) throw elsewhere(new CountersignError('EFFECT_UNKNOWN', found.reason));
+  return unknown;
 }
 
 /** `pauseMs`: when the action may be sent again; undefined when it may not. */

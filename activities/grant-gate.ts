@@ -1,4 +1,5 @@
 /** The gate before an effect: it checks that the grant is valid for exactly this action, and uses it in the ledger. */
+import { Context } from '@temporalio/activity';
 import { CountersignError } from '../src/action/errors.js';
 import type { GrantClaims } from '../src/action/grant.js';
 import { assertJson } from '../src/action/json.js';
@@ -59,6 +60,7 @@ export async function passGate(
 ): Promise<Passed | 'returned'> {
   const { tenant, actionId } = claims;
   const { activity: usedBy } = workflowIdentity();
+  const { attempt } = Context.current().info;
   const use = await deps.ledger.grants.use({
     jti: claims.jti,
     tenant,
@@ -68,14 +70,19 @@ export async function passGate(
     targets: claims.targets,
     credentials: claims.credentials ?? [],
     usedBy,
+    attempt,
     watchedWithinMs: watchedWithinMs(tool, claims.actionType),
     stretchMs: (tool.sends ?? DEFAULT_SENDS).withinMs,
   });
+  // Before anybody looks up what they did: those who used them may only be slow.
+  if (use.otherUses > 0 && (use.kind === 'first' || use.kind === 'again')) {
+    await deps.ledger.grants.stopOthers({ jti: claims.jti, tenant, actionId });
+  }
   switch (use.kind) {
     case 'first':
       if (expired) {
         // The grant has expired by this worker's clock, not by the ledger's. Nothing is sent, so this use must not count as an effect.
-        await deps.ledger.grants.return({ jti: claims.jti, tenant, actionId, usedBy });
+        await deps.ledger.grants.return({ jti: claims.jti, tenant, actionId, usedBy, attempt });
         throw grantExpired(claims);
       }
       return { tool, claims, input, tried: use.otherUses > 0, sent: use.sent };
@@ -85,6 +92,8 @@ export async function passGate(
     }
     case 'returned':
       return 'returned';
+    case 'overtaken':
+      throw overtaken();
     case 'frozen':
       throw frozen(use.freeze);
     case 'revoked':
@@ -116,6 +125,17 @@ function against(
   if (freeze !== undefined) return frozen(freeze);
   if (revocation !== undefined) return revoked(revocation);
   return unwatched === undefined ? undefined : radarOff(name);
+}
+
+/**
+ * The error of an attempt that was taken for dead and came back, or whose effect is being looked up. Temporal takes no answer of it any more; what it
+ * would seal, it must not seal that nothing was done.
+ */
+export function overtaken(): CountersignError {
+  return new CountersignError('EFFECT_UNKNOWN', 'A later attempt has taken this over; this one sends nothing.', {
+    field: 'grant',
+    retryable: true,
+  });
 }
 
 function foreign(what: string, field: string): CountersignError {

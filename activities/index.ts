@@ -59,7 +59,7 @@ export function createActivities(dependencies: Omit<Dependencies, 'refusals'>, m
     endCanary: (ending) => step('endCanary', () => heartbeating(() => endCanary(ending, deps))),
     drawCanaries: () => step('drawCanaries', () => drawByScheduleInForce(deps)),
     executeCommand: (command) => step('executeCommand', () => executeCommand(command, deps)),
-    reconcile: (options) => step('reconcile', () => reconcile(options, deps)),
+    reconcile: (options) => step('reconcile', () => heartbeating(() => reconcile(options, deps))),
     checkpointTrails: () => asActivity(() => checkpointTrails(deps)),
     purge: (options) => asActivity(() => purge(options, deps)),
     compensate: (request) => step('compensate', () => compensate(request, deps)),

@@ -35,6 +35,8 @@ export async function lookUpEffect(proposal: Proposal, key: string, deps: Depend
       parsed.success ? parsed.data : undefined,
     );
     if (found.happened !== 'unknown' || found.final === true) return found;
+    // An interrupted look-up found out nothing: another worker looks again.
+    if (context.cancellationSignal.aborted) await context.cancelled;
     const pause = LOOK_AGAIN_MS[Math.min(attempt, LOOK_AGAIN_MS.length - 1)] as number;
     if (performance.now() - start + pause > maxWaitMs) {
       if (maxWaitMs === longest) return found;

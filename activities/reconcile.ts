@@ -56,7 +56,7 @@ async function abandonedOf(page: readonly OpenAction[], { workflows }: Dependenc
 }
 
 /**
- * Settles abandoned actions, and returns how many. Their unused grants are deleted before the number of used grants is read, so that no
+ * Settles abandoned actions, and returns how many. Their sends are stopped before the number of used grants is read, so that no
  * effect can begin in between. The tool's look-up must find an effect that still runs in an activity whose workflow is gone.
  */
 async function settleAll(
@@ -64,7 +64,7 @@ async function settleAll(
   page: Parameters<Dependencies['ledger']['actions']['listOpen']>[0],
   deps: Dependencies,
 ): Promise<number> {
-  for (const { tenant, actionId } of abandoned) await deps.ledger.grants.deleteUnused(tenant, actionId);
+  for (const { tenant, actionId } of abandoned) await deps.ledger.grants.stopSends(tenant, actionId);
   const current = new Map((await deps.ledger.actions.listOpen(page)).map((action) => [nameOf(action), action]));
   let settled = 0;
   for (const { tenant, actionId } of abandoned) {
@@ -140,8 +140,11 @@ async function lookUp(action: OpenAction, { tools, taskQueue }: Dependencies): P
   // The workers of its task queue have a schedule of their own.
   if (tool.taskQueue !== undefined && tool.taskQueue !== taskQueue) return undefined;
   if (tool.lookUp === undefined) return { happened: 'unknown', reason: `the tool ${tool.name} cannot look it up.` };
+  const { cancellationSignal: signal } = Context.current();
   try {
-    return await tool.lookUp(idempotencyKey(action), { signal: Context.current().cancellationSignal });
+    const found = await tool.lookUp(idempotencyKey(action), { signal });
+    // An interrupted look-up found out nothing: the next round looks again.
+    return signal.aborted && found.happened === 'unknown' ? undefined : found;
   } catch {
     return unknownAfterMaxWait(`the tool ${tool.name} could not be asked.`);
   }
@@ -176,7 +179,8 @@ async function settle(action: OpenAction, found: Found, deps: Dependencies): Pro
     proposalDigest,
     outcome,
     holds,
-    effectRuledOut: status === 'failed',
+    // Whoever proposed it again meanwhile may have begun an effect that the look-up could not find.
+    ...(status === 'failed' ? { effectRuledOut: true, usesRuledOut: action.usesInAll } : {}),
     sign: (link) => sign({ ...statement, ...link }, deps),
   });
   await deps.faults.at('reconcile.after-settle');

@@ -137,6 +137,8 @@ export interface Granted extends StepRecord {
   readonly grant: string;
   /** The longest time that the effect may take. Milliseconds. */
   readonly timeoutMs: number;
+  /** A cancellation waits for what the effect says that it did. Absent in histories of before. */
+  readonly answersCancellation?: true;
 }
 
 /**

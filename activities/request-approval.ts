@@ -3,6 +3,7 @@ import type { Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
 import type { ApprovalRecord, Shown } from '../src/action/outcome.js';
 import { progress } from '../src/action/quorum.js';
+import { EMPTY_SNAPSHOT } from '../src/action/snapshot.js';
 import type { Redactor } from '../src/privacy/redaction.js';
 import { admit } from './admit.js';
 import { countDecisions } from './approvals.js';
@@ -14,10 +15,10 @@ import type {
   Ended,
   Enforced,
   Pending,
-  PreState,
   Sealed,
 } from './contract.js';
 import type { Dependencies } from './deps.js';
+import { openPreState } from './pre-state.js';
 import { neededStandingApprovals, usableApprovals, type UsableApproval } from './standing-approvals.js';
 import { redactorOf, sealedProposal, StepRun } from './step.js';
 
@@ -31,8 +32,8 @@ export async function requestApproval(
     const enforced = run.open<Enforced>('enforce', input.enforced);
     context.facts = enforced.facts;
     context.decision = enforced.decision;
-    const { snapshot } = run.open<PreState>('capturePreState', input.pre);
-    return await approvedOrPending(input, enforced, snapshot, run, deps);
+    const pre = openPreState(run, enforced.facts, input.pre);
+    return await approvedOrPending(input, enforced, pre?.snapshot ?? EMPTY_SNAPSHOT, run, deps);
   } catch (thrown) {
     return run.refuse(thrown, context);
   }

@@ -2,6 +2,7 @@
 import { asCountersignError, CountersignError, type ErrorView } from '../src/action/errors.js';
 import { progress, refusalBy } from '../src/action/quorum.js';
 import type { ApprovalRecord } from '../src/action/outcome.js';
+import { EMPTY_SNAPSHOT } from '../src/action/snapshot.js';
 import { authorOf, type Author } from './author.js';
 import { countDecisions } from './approvals.js';
 import type { Activities, Concluded, Enforced, PreState, Queued, Refused, SettleInput } from './contract.js';
@@ -130,9 +131,10 @@ const CANCELLED = {
 async function decisionsOf(
   request: SettleInput['request'],
   tokens: readonly string[],
-  { facts, decision, pre }: PriorRecords,
+  { facts, decision, pre: captured }: PriorRecords,
   deps: Dependencies,
 ): Promise<readonly ApprovalRecord[]> {
+  const pre = captured ?? (facts?.actionType === 'READ' ? EMPTY_SNAPSHOT : undefined);
   if (facts === undefined || decision === undefined || pre === undefined) return [];
   const shown = shownOf(request, { facts, decision, pre }, await redactorOf(request, deps));
   return (await countDecisions(tokens, shown, decision.policyDigest, deps)).records;

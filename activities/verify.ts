@@ -88,8 +88,10 @@ async function judge(
       if (effectReport.kind === 'done' && plan?.facts.actionType === 'READ') {
         return compare(request, { snapshot: EMPTY_SNAPSHOT, delta: EMPTY_DELTA }, effectReport.execution, plan, deps);
       }
+      if (effectReport.kind === 'unknown' && (await isNeverBegun(deps))) return neverBegun(effectReport.error);
       return unread(effectReport, [...attempts.map((attempt) => openReport(attempt, run)), effectReport]);
     case 'unknown':
+      if (effectReport.kind === 'unknown' && (await isNeverBegun(deps))) return neverBegun(effectReport.error);
       return { status: 'unknown', error: fromView(postState.error) };
     case 'not_made':
       if (effectReport.kind === 'done' || effectReport.kind === 'unknown')
@@ -132,6 +134,17 @@ function unread(effectReport: EffectReport, reports: readonly EffectReport[]): V
         ruledOut: usesOf(reports),
       };
   }
+}
+
+/** Whether no grant of the action was used, and none can be any more: an effect that no worker took up needs no look-up. */
+async function isNeverBegun({ ledger }: Dependencies): Promise<boolean> {
+  const { tenant, actionId } = workflowIdentity();
+  await ledger.grants.stopSends(tenant, actionId);
+  return (await ledger.actions.find(tenant, actionId))?.uses === 0;
+}
+
+function neverBegun(error: ErrorView): Verdict {
+  return { ...notMade(error), notAttempted: true };
 }
 
 function notMade(error: ErrorView): Pick<Verdict, 'status' | 'error'> {

@@ -73,6 +73,8 @@ export async function runAction(
     if (standing.kind === 'ended') return own(standing.outcome);
     // Never begun, because the cancellation came first: that is put on record. Or it was refused without a record.
     if (cancellable?.consideredCancelled === true && asked.cancelled !== true) asked = { ...request, cancelled: true };
+    // One that the ledger knows may have had an effect: it is begun anew until there is a record of it, or the schedule has made one.
+    else if (standing.kind === 'lost' && standing.admitted === true) lost = 0;
     else if (++lost > MAX_LOST) return refused(tenant, request, lostError(actionId));
     await sleep(pause);
   }

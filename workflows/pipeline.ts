@@ -34,7 +34,7 @@ const MAX_LAPSED_GRANTS = 2;
 const LONG_EXPECTATION_MS = 2_000;
 
 /** What `authorize` granted, and how long it may take. */
-export type Authorization = AuthorizedAction & { readonly timeoutMs: number };
+export type Authorization = AuthorizedAction & Pick<Granted, 'timeoutMs' | 'answersCancellation'>;
 
 /** What `execute` came to. Without a seal where the activity itself was lost. */
 type Report = EffectReport & { readonly seal?: string };
@@ -159,7 +159,7 @@ export async function authorize(
 
 function authorizationOf(
   { enforced, pre, approved }: Parameters<typeof authorize>[1],
-  { grant, timeoutMs }: Granted,
+  { grant, timeoutMs, answersCancellation }: Granted,
 ): Authorization {
   return {
     enforced,
@@ -167,20 +167,22 @@ function authorizationOf(
     ...(approved === undefined ? {} : { approved }),
     grant,
     timeoutMs,
+    ...(answersCancellation === undefined ? {} : { answersCancellation }),
   };
 }
 
 /** The effect, once. */
-export async function execute(action: Action, { enforced, grant, timeoutMs }: Authorization): Promise<Report> {
+export async function execute(action: Action, authorization: Authorization): Promise<Report> {
+  const { enforced, grant, timeoutMs, answersCancellation = false } = authorization;
   action.stopIfCancelled();
   action.enter('executing');
-  const { facts } = enforced;
-  const run = effect(action.taskQueue, timeoutMs, summaryOf(facts));
+  const { taskQueue } = action;
+  const run = effect({ taskQueue, timeoutMs, summary: summaryOf(enforced.facts), answersCancellation });
   let report: Report;
   try {
     report = await action.cancellable.run(() => run(action.request.proposal, grant));
   } catch (failure) {
-    report = lost(failure);
+    report = lost(failure, action);
   }
   action.did('execute', report, report.kind === 'done' ? 'done' : `${report.kind}: ${report.error.message}`);
   if (report.kind === 'grant_lapsed' && action.attempts.length < MAX_LAPSED_GRANTS && !action.cancelRequested) {
@@ -192,11 +194,12 @@ export async function execute(action: Action, { enforced, grant, timeoutMs }: Au
 }
 
 /** No report came back: the worker died on every attempt, or time ran out. Whether it happened must be found out. */
-function lost(failure: unknown): Report {
+function lost(failure: unknown, { cancelRequested }: Action): Report {
   const error = errorView(failure);
+  const unknown = cancelRequested ? 'CANCELLED' : 'EFFECT_UNKNOWN';
   return {
     kind: 'unknown',
-    error: { ...error, code: error.code === 'INTERNAL' ? 'EFFECT_UNKNOWN' : error.code },
+    error: { ...error, code: error.code === 'INTERNAL' ? unknown : error.code },
     at: 0,
     tookMs: 0,
   };

@@ -1,5 +1,10 @@
 /** The activities as the workflows schedule them: what runs where, how long it may take and how often it is tried. */
-import { proxyActivities, proxyLocalActivities, type RetryPolicy } from '@temporalio/workflow';
+import {
+  ActivityCancellationType,
+  proxyActivities,
+  proxyLocalActivities,
+  type RetryPolicy,
+} from '@temporalio/workflow';
 import type { Activities } from '../activities/contract.js';
 
 /** For a connection that blinks. What lasts longer is refused (before the effect) or waited out (after it). */
@@ -68,11 +73,21 @@ export function onTaskQueue(
 /** What an attempt may take beyond the effect itself: to pass the gate, and to take back what took too long. */
 const AROUND_EFFECT_MS = 15_000;
 
+interface EffectOptions {
+  readonly taskQueue: string | undefined;
+  readonly timeoutMs: number;
+  readonly summary: string;
+  /** Whether a cancellation waits for what the effect says that it did. */
+  readonly answersCancellation: boolean;
+}
+
 /** The effect: always a regular activity, so that it never runs without a trace. */
-export function effect(taskQueue: string | undefined, timeoutMs: number, summary: string): Activities['execute'] {
+export function effect({ taskQueue, timeoutMs, summary, answersCancellation }: EffectOptions): Activities['execute'] {
   return proxyActivities<Activities>({
     ...(taskQueue === undefined ? {} : { taskQueue }),
     summary,
+    // The SDK says that this is its default, and does not wait where nothing is said.
+    ...(answersCancellation ? { cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED } : {}),
     startToCloseTimeout: timeoutMs + AROUND_EFFECT_MS,
     heartbeatTimeout: HEARTBEAT,
     retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s', maximumAttempts: 6 },

@@ -37,37 +37,79 @@ export interface SentSoFar {
   readonly sinceFirstMs: number;
 }
 
+/**
+ * A send that was counted longer ago than this is made only after the ledger was asked once more. Whoever is taken for dead, because no heartbeat came
+ * for 5 s, has been silent for longer, and another attempt may send in its place. Milliseconds.
+ */
+const CONFIRM_AFTER_MS = 1_000;
+
+/** How often the ledger is asked in a row, where its answers take too long to rely on. */
+const MOST_CONFIRMATIONS = 3;
+
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10_000;
 /** The share that is added to a time that the system states, so that those whom it put off do not come back at one instant. */
 const STATED_JITTER = 0.1;
 
-/** The sends of one action, as one attempt of it sees them. Whoever counts them must do so durably before the send is made. */
+/** An instant by both clocks of this machine: the one stands still while the machine sleeps, and the other may be set. */
+export interface Instant {
+  readonly monotonic: number;
+  readonly wall: number;
+}
+
+export function instant(): Instant {
+  return { monotonic: performance.now(), wall: Date.now() };
+}
+
+function msSince({ monotonic, wall }: Instant): number {
+  return Math.max(performance.now() - monotonic, Date.now() - wall);
+}
+
+/** Whoever counts the sends of an action, durably and before each is made. */
+export interface SendCounter {
+  /** @throws CountersignError when nothing may be sent any more */
+  count(): Promise<SentSoFar>;
+  /** Passes while a send that was counted may still be made. @throws CountersignError */
+  confirm(): Promise<void>;
+}
+
+/** The sends of an action, of which one is counted and still to be made. */
+interface ReservedSend extends SentSoFar {
+  /** Before it was counted. */
+  readonly since: Instant;
+}
+
+/** The sends of one action, as one attempt of it sees them. */
 export class Sends {
   readonly #bound: SendBound;
-  readonly #count: () => Promise<SentSoFar>;
+  readonly #counter: SendCounter;
   #sent: SentSoFar;
   #countedAt = performance.now();
+  /** When it was last certain that the send that is counted may be made. */
+  #confirmedAt: Instant;
   /** Whether a send is counted that was not made yet. */
   #reserved: boolean;
   #failures = 0;
   #closed = false;
 
-  /** `reserved`: the sends so far include one that is still to be made. */
-  constructor(bound: SendBound, count: () => Promise<SentSoFar>, sent?: SentSoFar) {
+  constructor(bound: SendBound, counter: SendCounter, reserved?: ReservedSend) {
     this.#bound = bound;
-    this.#count = count;
-    this.#sent = sent ?? { sends: 0, sendingMs: 0, sinceFirstMs: 0 };
-    this.#reserved = sent !== undefined;
+    this.#counter = counter;
+    this.#sent = reserved ?? { sends: 0, sendingMs: 0, sinceFirstMs: 0 };
+    this.#reserved = reserved !== undefined;
+    this.#confirmedAt = reserved?.since ?? instant();
   }
 
   /** Counts the sends of one call only: for a tool that is called without a ledger. */
   static ofOneCall(bound: SendBound): Sends {
     const start = performance.now();
     let sends = 0;
-    return new Sends(bound, async () => {
-      const ms = performance.now() - start;
-      return { sends: ++sends, sendingMs: ms, sinceFirstMs: ms };
+    return new Sends(bound, {
+      async count() {
+        const ms = performance.now() - start;
+        return { sends: ++sends, sendingMs: ms, sinceFirstMs: ms };
+      },
+      confirm: async () => {},
     });
   }
 
@@ -81,14 +123,20 @@ export class Sends {
     return this.#sent.sinceFirstMs + this.#elapsed();
   }
 
-  /** Counts a send that is about to be made, unless one is counted already. @throws CountersignError TOOL_UNAVAILABLE when it may not be made */
+  /**
+   * Counts a send that is about to be made, unless one is counted already.
+   *
+   * @throws CountersignError TOOL_UNAVAILABLE when it may not be made; what counting and confirming throw
+   */
   async reserve(): Promise<void> {
     if (!this.#reserved) {
-      const sent = await this.#count();
-      this.#sent = sent;
+      const now = instant();
+      this.#sent = await this.#counter.count();
       this.#countedAt = performance.now();
+      this.#confirmedAt = now;
       this.#reserved = true;
     }
+    await this.#confirm();
     if (this.#sent.sends > this.#bound.max || this.#sendingMs() > this.#bound.withinMs) {
       this.close();
       throw this.over();
@@ -133,6 +181,16 @@ export class Sends {
     });
   }
 
+  /** This process may have been stopped for any time since the send was counted. */
+  async #confirm(): Promise<void> {
+    for (let asked = 0; msSince(this.#confirmedAt) > CONFIRM_AFTER_MS; asked++) {
+      if (asked === MOST_CONFIRMATIONS) throw tooSlow();
+      const now = instant();
+      await this.#counter.confirm();
+      this.#confirmedAt = now;
+    }
+  }
+
   #elapsed(): number {
     return performance.now() - this.#countedAt;
   }
@@ -140,4 +198,12 @@ export class Sends {
   #sendingMs(): number {
     return this.#sent.sends === 0 ? 0 : this.#sent.sendingMs + this.#elapsed();
   }
+}
+
+function tooSlow(): CountersignError {
+  return new CountersignError('TOOL_UNAVAILABLE', 'The ledger takes too long to say whether this may still be sent.', {
+    expected: `an answer of the ledger within ${CONFIRM_AFTER_MS} ms`,
+    fix: 'Nothing was sent. See why the ledger, or the worker, is slow; then propose again.',
+    retryable: true,
+  });
 }

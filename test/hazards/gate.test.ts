@@ -1,8 +1,9 @@
 /** The gate before an effect and the effect itself, as the activity `execute` alone: a real ledger, and a tool that fails in every way it can. */
 import { randomUUID } from 'node:crypto';
+import { ActivityCancellationDetails } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import type { EffectReport } from '../../activities/contract.js';
 import { assertHonourable } from '../../activities/constraints.js';
@@ -17,6 +18,7 @@ import { proposalDigest, type Proposal } from '../../src/action/proposal.js';
 import type { Ledger } from '../../src/ledger/index.js';
 import type { ExecuteContext, Execution, Idempotency, LookUp, ReadContext, Tool } from '../../src/tools/tool.js';
 import { generateKeyringFile, parseKeyring, signGrant, type Keyring } from '../../src/trust/index.js';
+import { until } from '../support/until.js';
 import { newTenant, recordOutcome, settlement, startLedger, type TestLedger } from '../ledger/support.js';
 
 let at: TestLedger;
@@ -44,7 +46,10 @@ interface World {
   readonly passed: string[];
   /** Stops the effect that runs, as a freeze does. */
   freeze(freeze: Freeze): void;
-  cancel(): void;
+  /** What happens at each fault point. */
+  at: (point: string) => Promise<void>;
+  /** Default: because somebody asked for it. */
+  cancel(details?: ActivityCancellationDetails): void;
   readonly heartbeats: number[];
   /** How many effects are watched. */
   watching: number;
@@ -169,7 +174,8 @@ async function world(options: WorldOptions = {}): Promise<World> {
     heartbeats: [],
     watching: 0,
     freeze: (freeze) => stop(freeze),
-    cancel: () => environment?.cancel('CANCELLED'),
+    at: async () => {},
+    cancel: (details) => environment?.cancel('CANCELLED', details),
     async run(run = {}) {
       const info = {
         workflowExecution: { workflowId: run.workflowId ?? `${tenant}/${proposal.actionId}`, runId: 'run-1' },
@@ -185,7 +191,12 @@ async function world(options: WorldOptions = {}): Promise<World> {
         ledger: run.ledger ?? at.ledger,
         keyring,
         freezes,
-        faults: { at: async (point: string) => void passed.push(point) },
+        faults: {
+          at: async (point: string) => {
+            passed.push(point);
+            await one.at(point);
+          },
+        },
       } as unknown as Dependencies;
       const grant = run.grant ?? (await signGrant(keyring, { ...claims, ...run.claims }));
       return environment.run(() => execute(('proposal' in run ? run.proposal : proposal) as Proposal, grant, deps));
@@ -807,6 +818,105 @@ describe('a tool that fails', () => {
   });
 });
 
+describe('an attempt that was taken for dead', () => {
+  /** The time goes on, as it does for a process that is stopped. */
+  function stopped(): void {
+    const now = Date.now() + 60_000;
+    vi.spyOn(Date, 'now').mockImplementation(() => now);
+  }
+
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  /** The server has given it up, and started the next one. */
+  async function overtake({ claims }: World): Promise<void> {
+    const { jti, tenant, actionId, agent, tool, targets } = claims;
+    const next = { jti, tenant, actionId, agent, tool, targets, usedBy: 'run-1/1', attempt: 2 };
+    expect(await at.ledger.grants.use(next)).toMatchObject({ kind: 'again' });
+  }
+
+  test('and comes back before it calls the tool does not call it, and says nothing of the effect', async () => {
+    const one = await world({ idempotency: 'lookup', lookUp: { happened: 'no' } });
+    one.at = async (point) => {
+      if (point !== 'execute.before-effect') return;
+      await overtake(one);
+      stopped();
+    };
+    expect(await one.run()).toMatchObject({ kind: 'unknown', error: { code: 'EFFECT_UNKNOWN' } });
+    expect(one.calls).toEqual([]);
+  });
+
+  test('and comes back before it sends does not send', async () => {
+    const sent: string[] = [];
+    const one: World = await world({
+      effect: async ({ sends }) => {
+        await overtake(one);
+        stopped();
+        await sends?.begin();
+        sent.push('once');
+        return { result: null };
+      },
+    });
+    expect(await one.run()).toMatchObject({ kind: 'unknown', error: { code: 'EFFECT_UNKNOWN' } });
+    expect(sent).toEqual([]);
+  });
+
+  test('with its whole run, and comes back while another run makes the effect, does not make it too', async () => {
+    const one = await world({ idempotency: 'lookup', lookUp: { happened: 'no' } });
+    const next = await nextGrant(one);
+    let other: EffectReport | undefined;
+    one.at = async (point) => {
+      if (point !== 'execute.before-effect') return;
+      one.at = async () => {};
+      other = await one.run({ claims: next, activityId: '2' });
+      stopped();
+    };
+    expect(await one.run()).toMatchObject({ kind: 'unknown', error: { code: 'EFFECT_UNKNOWN' } });
+    expect(other).toMatchObject({ kind: 'done' });
+    expect(one.calls).toHaveLength(1);
+  });
+
+  test('and was not, goes on', async () => {
+    const one = await world({
+      effect: async ({ sends }) => {
+        stopped();
+        await sends?.begin();
+        return { result: null };
+      },
+    });
+    expect(await one.run()).toMatchObject({ kind: 'done' });
+  });
+
+  test('and did not reach the system returns no grant under which another one may have', async () => {
+    const one: World = await world({
+      effect: async () => {
+        await overtake(one);
+        throw new CountersignError('TOOL_UNAVAILABLE', 'Refused.', { retryable: true });
+      },
+    });
+    expect(await one.run()).toMatchObject({ kind: 'unknown', error: { code: 'EFFECT_UNKNOWN' } });
+    expect((await at.ledger.actions.find(one.claims.tenant, one.claims.actionId))?.uses).toBe(1);
+  });
+
+  test('is not for looking long whether an earlier one made the effect: it says that it goes on', async () => {
+    const one: World = await world({
+      idempotency: 'lookup',
+      tool: {
+        lookUp: async () => {
+          await until(
+            () => Promise.resolve(one.heartbeats.length),
+            (beats) => beats > 0,
+          );
+          return { happened: 'no' };
+        },
+      },
+    });
+    await triedBefore(one);
+    expect(await one.run({ attempt: 2 })).toMatchObject({ kind: 'done' });
+  });
+});
+
 describe('an effect that is stopped while it runs', () => {
   test.each<[string, (one: World) => void, ErrorCode, string]>([
     [
@@ -853,6 +963,77 @@ describe('an effect that is stopped while it runs', () => {
       },
     });
     expect(await one.run()).toMatchObject({ kind: 'stopped', error: { code: 'CANCELLED' } });
+  });
+});
+
+describe('an effect that is interrupted because its worker stops', () => {
+  const stops = (one: World): void => one.cancel(new ActivityCancellationDetails({ workerShutdown: true }));
+  const givenUp =
+    (code: ErrorCode): Effect =>
+    ({ signal }) => {
+      expect(signal.aborted).toBe(true);
+      throw new CountersignError(code, 'It was given up.');
+    };
+
+  test('having done nothing, is made under a new grant, and is not cancelled', async () => {
+    const one: World = await world({
+      effect: (context) => {
+        stops(one);
+        return givenUp('TOOL_FAILED')(context);
+      },
+    });
+    const error = { code: 'TOOL_UNAVAILABLE', message: expect.stringContaining('It was given up.') as string };
+    expect(await one.run()).toMatchObject({ kind: 'grant_lapsed', usedBy: 'run-1/1', error });
+    expect((await at.ledger.actions.find(one.claims.tenant, one.claims.actionId))?.uses).toBe(0);
+  });
+
+  test.each<ErrorCode>(['TOOL_FAILED', 'EFFECT_UNKNOWN'])(
+    'is made by the next attempt where the system makes one effect of it (%s)',
+    async (code) => {
+      const one: World = await world({
+        idempotency: 'native',
+        effect: (context) => {
+          stops(one);
+          return givenUp(code)(context);
+        },
+      });
+      await expect(one.run()).rejects.toMatchObject({ retryable: true });
+    },
+  );
+
+  test('and may have been made is unknown where it cannot be sent again', async () => {
+    const one: World = await world({
+      effect: (context) => {
+        stops(one);
+        return givenUp('EFFECT_UNKNOWN')(context);
+      },
+    });
+    expect(await one.run()).toMatchObject({ kind: 'unknown', error: { code: 'EFFECT_UNKNOWN' } });
+  });
+
+  test('while an earlier one is looked up is looked up by the next attempt', async () => {
+    const one: World = await world({
+      idempotency: 'lookup',
+      tool: {
+        lookUp: async () => {
+          stops(one);
+          return { happened: 'unknown', reason: 'it was interrupted' };
+        },
+      },
+    });
+    await triedBefore(one);
+    await expect(one.run()).rejects.toMatchObject({ retryable: true });
+  });
+
+  test('is stopped all the same by a freeze', async () => {
+    const one: World = await world({
+      effect: (context) => {
+        stops(one);
+        one.freeze(FREEZE);
+        return givenUp('TOOL_FAILED')(context);
+      },
+    });
+    expect(await one.run()).toMatchObject({ kind: 'stopped', error: { code: 'FROZEN' } });
   });
 });
 

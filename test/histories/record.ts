@@ -177,6 +177,16 @@ test('read', async () => {
   await record('read', 'read');
 });
 
+test('a read that people allow', async () => {
+  const asks = `@id("reads") @reason("reads are looked at") @approval("dba") forbid (principal, action == Countersign::Action::"READ", resource);`;
+  await stack.withPolicy('roles.cedar', (text) => `${text}\n${asks}\n`, async () => {
+    const input = { op: 'select', table: 'customers', limit: 2 };
+    const action = await pending(admin, { actionId: 'read-asked', tool: 'shop-db', input });
+    await stack.decide(action, await stack.approver('dora', ['dba']));
+    await record('read-asked', 'read-asked');
+  });
+});
+
 test('denied by policy', async () => {
   await ended(admin, { actionId: 'denied', tool: 'shop-db', input: { op: 'delete', table: 'users', where: { id: 1 } } });
   await record('denied', 'denied');
@@ -233,7 +243,8 @@ test('cancelled during the effect', async () => {
   );
   await admin.cancel('slow');
   await answer;
-  await record('cancelled-executing', 'slow');
+  // `cancelled-executing` is of before: the cancellation did not wait for the effect's answer.
+  await record('cancelled-answered', 'slow');
 });
 
 test('denied by a person', async () => {

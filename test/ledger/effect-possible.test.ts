@@ -106,6 +106,39 @@ describe('an outcome that says that nothing was done, after another run used a g
   });
 });
 
+describe('a look-up rules out the uses that there were, and none that came since', () => {
+  /** Another run uses a grant of its own. */
+  async function usedSince(request: AdmitRequest): Promise<void> {
+    const next = admission(request);
+    await ledger.actions.admit(next);
+    expect(await ledger.grants.use(useOf(next, 'run-2/5'))).toMatchObject({ kind: 'first' });
+  }
+  const ruledOut = (request: AdmitRequest, usesRuledOut: number): SettleRequest =>
+    ending(request, 'failed', { effectRuledOut: true, usesRuledOut });
+
+  test('also where one of them was returned meanwhile', async () => {
+    const request = await used('run-1');
+    await usedSince(request);
+    expect(await ledger.receipts.settle(ruledOut(request, 1))).toEqual({ kind: 'effect_possible', uses: 1 });
+    expect(await ledger.grants.return(useOf(request, 'run-1/5'))).toBe(true);
+    expect(await ledger.receipts.settle(ruledOut(request, 1))).toEqual({ kind: 'effect_possible', uses: 1 });
+    await recordOutcome(ledger, ruledOut(request, 2));
+    expect(await ledger.actions.find(request.tenant, request.actionId)).toMatchObject({ status: 'failed' });
+  });
+
+  test('also for a worker that believes to be alone at the chain', async () => {
+    const tenant = newTenant();
+    for (let n = 0; n < 12; n++) await recordOutcome(ledger, settlement({ tenant, actionId: `before-${n}` }));
+    const request = admission({ tenant, actionId: 'a-1' });
+    await ledger.actions.admit(request);
+    await ledger.grants.use(useOf(request, 'run-1/5'));
+    await usedSince(request);
+    expect(await ledger.receipts.settle(ruledOut(request, 1))).toEqual({ kind: 'effect_possible', uses: 1 });
+    await recordOutcome(ledger, ruledOut(request, 2));
+    expect(await wholeChain(ledger, tenant)).toHaveLength(13);
+  });
+});
+
 describe('whose uses stand against it', () => {
   test('those known to have had no effect do not; others do, also where the name begins alike', async () => {
     const own = await used('run-1');
@@ -179,9 +212,10 @@ describe('a use and a settling at once', () => {
     // The use by another worker, stopped before its commit.
     await user.query('begin');
     await user.query('update countersign.actions set uses = uses + 1 where tenant = $1', [request.tenant]);
-    await user.query(`update countersign.grants set used_at = clock_timestamp(), used_by = 'run-1/5' where jti = $1`, [
-      request.grant.jti,
-    ]);
+    await user.query(
+      `update countersign.grants set used_at = clock_timestamp(), used_by = 'run-1/5', attempt = 1 where jti = $1`,
+      [request.grant.jti],
+    );
     const settling = ledger.receipts.settle(ending(request, 'denied', { withoutEffect: ['run-2/5'] }));
     await someoneWaitsForLock(at.pool);
     await user.query('commit');

@@ -276,7 +276,7 @@ export class LimitWorld {
     for (let page = await ledger.actions.listOpen({ olderThanMs: 0 }); ;) {
       for (const { tenant, actionId } of page) {
         if (tenant !== this.tenant) continue;
-        await ledger.grants.deleteUnused(tenant, actionId);
+        await ledger.grants.stopSends(tenant, actionId);
         await this.settle(ledger, actionId, { disposition: 'release' });
         this.ended(actionId, { disposition: 'release' });
       }

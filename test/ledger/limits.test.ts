@@ -2,9 +2,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { HoldRequest, HoldSettlement } from '../../src/action/limits.js';
 import type { OutcomeStatus } from '../../src/action/outcome.js';
-import type { Ledger } from '../../src/ledger/index.js';
+import type { Ledger, UseGrantRequest } from '../../src/ledger/index.js';
 import { breaker, lease, spend, Tenant, token } from './limit-tenant.js';
-import { admission, outcomeFor, recordOutcome, settlement, startLedger, type TestLedger, useOf } from './support.js';
+import {
+  admission,
+  outcomeFor,
+  recordOutcome,
+  settlement,
+  startLedger,
+  type TestLedger,
+  times,
+  useOf,
+} from './support.js';
 
 let at: TestLedger;
 let ledger: Ledger;
@@ -95,6 +104,39 @@ describe('a budget', () => {
     expect(await tenant.admit('third', spend(20), lease(1))).toMatchObject({ kind: 'limited' });
     expect(await tenant.sums()).toMatchObject({ spend: [0, 30] });
     expect(await ledger.grants.use(useOf(earlier))).toMatchObject({ kind: 'first', otherUses: 0 });
+  });
+
+  test('what is given back is spent under no grant that it was held for', async () => {
+    const tenant = new Tenant(at);
+    const granted = async (actionId: string, ...holds: HoldRequest[]): Promise<UseGrantRequest> => {
+      const request = admission({ tenant: tenant.name, actionId }, { holds });
+      expect(await ledger.actions.admit(request)).toMatchObject({ kind: 'admitted' });
+      return useOf(request);
+    };
+    const waited = await granted('waited', spend(60));
+    await tenant.admit('waited');
+    const asked = await granted('less', spend(60), lease(5));
+    const less = await granted('less', spend(10), lease(5));
+    const same = await granted('same', spend(20));
+    await granted('same', spend(20));
+    expect(await tenant.sums()).toEqual({ spend: [0, 30], 'at-once': [0, 1] });
+    for (const use of [waited, asked]) expect(await ledger.grants.use(use)).toEqual({ kind: 'unknown', otherUses: 0 });
+    for (const use of [less, same]) expect(await ledger.grants.use(use)).toMatchObject({ kind: 'first', otherUses: 0 });
+  });
+
+  test('of a use of a grant, and an admission that gives back what it holds, at once, one is first', async () => {
+    const tenant = new Tenant(at);
+    const kinds = await times(20, async (n) => {
+      const request = admission({ tenant: tenant.name, actionId: `a-${n}` }, { holds: [spend(1)] });
+      await ledger.actions.admit(request);
+      const given = admission({ tenant: tenant.name, actionId: `a-${n}` }, { holds: [] });
+      const [use] = await Promise.allSettled([ledger.grants.use(useOf(request)), ledger.actions.admit(given)]);
+      const [hold] = await ledger.limits.holds({ tenant: tenant.name, actionId: `a-${n}` });
+      const used = use.status === 'fulfilled' ? use.value.kind : 'failed';
+      return `${used} ${hold?.status}`;
+    });
+    // What is used stays held.
+    expect(kinds.filter((one) => one === 'first released')).toEqual([]);
   });
 
   test('sums of what binary fractions cannot hold are exact', async () => {

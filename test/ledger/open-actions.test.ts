@@ -49,15 +49,25 @@ test('an open action is found with what was done in its name; an ended one is no
       actionId: 'used',
       digest: proposal('used'),
       uses: 1,
+      usesInAll: 1,
       liveGrant: false,
       admittedAt: expect.any(String),
     },
-    { ...common, actionId: 'live', digest: proposal('live'), uses: 0, liveGrant: true, admittedAt: expect.any(String) },
+    {
+      ...common,
+      actionId: 'live',
+      digest: proposal('live'),
+      uses: 0,
+      usesInAll: 0,
+      liveGrant: true,
+      admittedAt: expect.any(String),
+    },
     {
       ...common,
       actionId: 'over',
       digest: proposal('over'),
       uses: 0,
+      usesInAll: 0,
       liveGrant: false,
       admittedAt: expect.any(String),
     },
@@ -82,27 +92,30 @@ test('pages join exactly, also among actions admitted in one microsecond, and th
   expect(old.filter((action) => action.tenant === tenant)).toEqual([]);
 });
 
-test('a grant that was made void is unknown to whoever would use it; one that was used stays used', async () => {
+test('once sends are stopped, a grant is unknown to whoever would use it; one that was used stays used, by no attempt any more', async () => {
   const tenant = newTenant();
   const [used, live, other] = [1, 2, 3].map((n) => admission({ tenant, actionId: n < 3 ? 'a-1' : 'a-2' }));
   if (!used || !live || !other) throw new Error('three were made');
   for (const request of [used, live, other]) await ledger.actions.admit(request);
   await ledger.grants.use(useOf(used));
-  expect(await ledger.grants.deleteUnused(tenant, 'a-1')).toBe(1);
-  expect(await ledger.grants.deleteUnused(tenant, 'a-1')).toBe(0);
+  expect(await ledger.grants.stopSends(tenant, 'a-1')).toBe(1);
+  expect(await ledger.grants.stopSends(tenant, 'a-1')).toBe(0);
   expect(await ledger.grants.use(useOf(live))).toEqual({ kind: 'unknown', otherUses: 1 });
-  expect(await ledger.grants.use(useOf(used))).toMatchObject({ kind: 'again' });
+  expect(await ledger.grants.use(useOf(used))).toEqual({ kind: 'overtaken', otherUses: 0 });
+  for (const attempt of [7, 2 ** 31 - 1, 2 ** 31])
+    expect(await ledger.grants.use({ ...useOf(used), attempt })).toEqual({ kind: 'overtaken', otherUses: 0 });
+  expect(await ledger.grants.sendRefused(useOf(used))).toBe('overtaken');
   expect(await ledger.grants.use(useOf(other))).toMatchObject({ kind: 'first' });
 });
 
-test('using a grant and making it void at once: it is used or void, never both', async () => {
+test('using a grant and stopping its sends at once: it is used or void, never both', async () => {
   const tenant = newTenant();
   const outcomes = await times(30, async (n) => {
     const request = admission({ tenant, actionId: `a-${n}` });
     await ledger.actions.admit(request);
     const [use, voided] = await Promise.all([
       ledger.grants.use(useOf(request)),
-      ledger.grants.deleteUnused(tenant, `a-${n}`),
+      ledger.grants.stopSends(tenant, `a-${n}`),
     ]);
     return `${use.kind} ${voided}`;
   });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { AdmitRequest, Ledger } from '../../src/ledger/index.js';
+import type { AdmitRequest, Ledger, UseGrantRequest } from '../../src/ledger/index.js';
 import {
   admission,
   grant,
@@ -201,35 +201,102 @@ describe('the sends of an action', () => {
     const renewed = { ...request, grant: grant() };
     expect(sentBy(await ledger.grants.use(useOf(request, 'run/5')))).toBe(1);
     expect(await ledger.grants.use(useOf(request, 'run/5'))).toEqual({ kind: 'again', otherUses: 0 });
-    expect(await ledger.grants.countSend({ tenant, actionId })).toMatchObject({ sends: 2 });
+    expect(await ledger.grants.countSend(useOf(request, 'run/5'))).toMatchObject({ sends: 2 });
     await ledger.grants.discountSend(tenant, actionId);
     await ledger.actions.admit(renewed);
     expect(sentBy(await ledger.grants.use(useOf(renewed, 'run/6')))).toBe(2);
-    const counts = await times(10, () => ledger.grants.countSend({ tenant, actionId }));
-    expect(counts.map((counted) => counted?.sends).toSorted((a = 0, b = 0) => a - b)).toEqual([
-      3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
-    ]);
+    const counts = await times(10, async () => countOf(await ledger.grants.countSend(useOf(renewed, 'run/6'))).sends);
+    expect(counts.toSorted((a, b) => a - b)).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
   });
 
   test('are timed from the first of a stretch; a later one begins a new stretch and forgets no send', async () => {
     const request = await admitted();
-    const { tenant, actionId } = request;
     await ledger.grants.use(useOf(request));
     await at.pool.query('select pg_sleep(0.05)');
-    const same = await ledger.grants.countSend({ tenant, actionId, stretchMs: 60_000 });
-    expect(same?.sendingMs).toBeGreaterThanOrEqual(50);
+    const same = countOf(await ledger.grants.countSend({ ...useOf(request), stretchMs: 60_000 }));
+    expect(same.sendingMs).toBeGreaterThanOrEqual(50);
     await at.pool.query('select pg_sleep(0.02)');
-    const anew = await ledger.grants.countSend({ tenant, actionId, stretchMs: 10 });
+    const anew = countOf(await ledger.grants.countSend({ ...useOf(request), stretchMs: 10 }));
     expect(anew).toMatchObject({ sends: 3 });
-    expect(anew?.sendingMs).toBeLessThan(10);
-    expect(anew?.sinceFirstMs).toBeGreaterThanOrEqual(70);
+    expect(anew.sendingMs).toBeLessThan(10);
+    expect(anew.sinceFirstMs).toBeGreaterThanOrEqual(70);
   });
 
   test('of an action that has ended are not counted any more', async () => {
     const request = await admitted();
-    const { tenant, actionId } = request;
     await ledger.grants.use(useOf(request));
     await recordOutcome(ledger, settlement(request));
-    expect(await ledger.grants.countSend({ tenant, actionId })).toBeUndefined();
+    expect(await ledger.grants.countSend(useOf(request))).toBe('ended');
+    expect(await ledger.grants.sendRefused(useOf(request))).toBe('ended');
   });
 });
+
+describe('of the attempts of the activity that used a grant', () => {
+  const attempts = (request: AdmitRequest) =>
+    [1, 2, 3].map((attempt) => ({ ...useOf(request, 'run/5'), attempt })) as [
+      UseGrantRequest,
+      UseGrantRequest,
+      UseGrantRequest,
+    ];
+
+  test('the last one alone may send; an earlier one is overtaken, whatever it tries, and counts nothing', async () => {
+    const [first, second, third] = attempts(await admitted());
+    expect(await ledger.grants.use(first)).toMatchObject({ kind: 'first' });
+    expect(await ledger.grants.sendRefused(first)).toBeUndefined();
+    // The server may skip one: it died on its way.
+    expect(await ledger.grants.use(third)).toEqual({ kind: 'again', otherUses: 0 });
+    for (const late of [first, second]) {
+      expect(await ledger.grants.use(late)).toEqual({ kind: 'overtaken', otherUses: 0 });
+      expect(await ledger.grants.sendRefused(late)).toBe('overtaken');
+      expect(await ledger.grants.countSend(late)).toBe('overtaken');
+      expect(await ledger.grants.return(late)).toBe(false);
+    }
+    expect(await ledger.grants.sendRefused(third)).toBeUndefined();
+    expect(countOf(await ledger.grants.countSend(third)).sends).toBe(2);
+    expect(await ledger.grants.use(third)).toEqual({ kind: 'again', otherUses: 0 });
+  });
+
+  test('the first to come may be a later one, and then an earlier one is none', async () => {
+    const [first, second] = attempts(await admitted());
+    expect(await ledger.grants.use(second)).toMatchObject({ kind: 'first' });
+    expect(await ledger.grants.use(first)).toEqual({ kind: 'overtaken', otherUses: 0 });
+  });
+
+  test('of a send and the attempt that overtakes it at once, one is first', async () => {
+    const answers = await times(20, async () => {
+      const [first, second] = attempts(await admitted());
+      await ledger.grants.use(first);
+      const [sent, use] = await Promise.all([ledger.grants.countSend(first), ledger.grants.use(second)]);
+      expect(use).toEqual({ kind: 'again', otherUses: 0 });
+      const { sends } = countOf(await ledger.grants.countSend(second));
+      return sent === 'overtaken' ? sends === 2 : sends === 3;
+    });
+    expect(answers).toEqual(answers.map(() => true));
+  });
+
+  test('none may send any more under the other grants of an action that one takes over', async () => {
+    const request = await admitted();
+    const next = admission(request);
+    await ledger.actions.admit(next);
+    const [before, now] = [useOf(request, 'run-1/5'), useOf(next, 'run-2/5')];
+    await ledger.grants.use(before);
+    expect(await ledger.grants.use(now)).toMatchObject({ kind: 'first', otherUses: 1 });
+    await ledger.grants.stopOthers(now);
+    expect(await ledger.grants.sendRefused(before)).toBe('overtaken');
+    expect(await ledger.grants.sendRefused(now)).toBeUndefined();
+  });
+
+  test('none may send under a grant that was returned', async () => {
+    const [first] = attempts(await admitted());
+    await ledger.grants.use(first);
+    expect(await ledger.grants.return(first)).toBe(true);
+    expect(await ledger.grants.sendRefused(first)).toBe('returned');
+    expect(await ledger.grants.countSend(first)).toBe('returned');
+  });
+});
+
+/** A send that must have been counted. */
+function countOf(answer: Awaited<ReturnType<Ledger['grants']['countSend']>>) {
+  if (typeof answer === 'string') throw new Error(answer);
+  return answer;
+}

@@ -27,6 +27,7 @@ const LONGEST = [
   'notify/notification',
   'hazards/runaway',
   'gateway/mcp',
+  'hazards/overtaken',
   'gateway/api',
   'radar/postgres',
   'hazards/saga',

@@ -251,7 +251,7 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
       let last = new CountersignError('INTERNAL', 'never sent', { retryable: true });
       // As the activity does it, attempt by attempt, without its pauses.
       for (let attempt = 1; attempt <= 10 && last.retryable; attempt++) {
-        const sends = new Sends(bound, count);
+        const sends = new Sends(bound, { count, confirm: async () => {} });
         last = await failureOf(sends.reserve().then(() => executeAs({ ...prepared, sends })));
       }
       expect(['TOOL_UNAVAILABLE', 'TOOL_FAILED']).toContain(last.code);

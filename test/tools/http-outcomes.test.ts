@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { digest, type JsonObject } from '../../src/action/json.js';
 import type { HttpOptions } from '../../src/tools/index.js';
-import { Sends } from '../../src/tools/sends.js';
+import { instant, Sends } from '../../src/tools/sends.js';
 import type { Execution } from '../../src/tools/tool.js';
 import { act, expectCode, never } from './conformance.js';
 import { OPERATIONS, type Intercept } from './http-payments.js';
@@ -372,7 +372,11 @@ describe('a repeated native request, whose first answer was lost', () => {
   test('is not sent when the service may have forgotten the key: it is looked up, or unknown', async () => {
     const past = () => {
       const sent = { sends: 2, sendingMs: 3_000, sinceFirstMs: 3_000 };
-      return new Sends({ max: 5, withinMs: 60_000 }, async () => sent, sent);
+      return new Sends(
+        { max: 5, withinMs: 60_000 },
+        { count: async () => sent, confirm: async () => {} },
+        { ...sent, since: instant() },
+      );
     };
     desk.payments.after = once(dropping);
     const blind = await attempts(alone('refund', { keyLifetimeMs: 1_000 }), refund());

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
-import { DEFAULT_SENDS, sendBoundOf, Sends, type SentSoFar } from '../../src/tools/sends.js';
+import { DEFAULT_SENDS, instant, sendBoundOf, Sends, type SentSoFar } from '../../src/tools/sends.js';
 import { expectCode } from './conformance.js';
 
 const FAILURE = new CountersignError('TOOL_UNAVAILABLE', 'Put off.', { retryable: true });
@@ -11,7 +11,7 @@ const putOff = (retryAfterMs: number) =>
 function after(sends: number, sendingMs = 0): Sends {
   let count = sends;
   const sent = (): SentSoFar => ({ sends: count, sendingMs, sinceFirstMs: sendingMs });
-  return new Sends(DEFAULT_SENDS, async () => ({ ...sent(), sends: ++count }));
+  return new Sends(DEFAULT_SENDS, { count: async () => ({ ...sent(), sends: ++count }), confirm: async () => {} });
 }
 
 describe('the pauses between sends', () => {
@@ -144,11 +144,89 @@ describe('of one call without a ledger', () => {
   });
 });
 
+describe('a send that was counted a second ago, and was not made', () => {
+  const OVERTAKEN = new CountersignError('EFFECT_UNKNOWN', 'Overtaken.');
+  const none = { sends: 1, sendingMs: 0, sinceFirstMs: 0 };
+
+  /** The time goes on by `ms`, by one of the two clocks of this machine. */
+  async function later(
+    clock: 'performance' | 'Date',
+    ms: number,
+    body: (pass: () => void) => Promise<void>,
+  ): Promise<void> {
+    vi.useFakeTimers({ toFake: [clock], now: 1_000_000 });
+    try {
+      await body(() => vi.advanceTimersByTime(ms));
+    } finally {
+      vi.useRealTimers();
+    }
+  }
+
+  test.each(['performance', 'Date'] as const)('is asked for once more, by %s, and once only', async (clock) => {
+    await later(clock, 1_001, async (pass) => {
+      let asked = 0;
+      const counter = { count: async () => none, confirm: async () => void asked++ };
+      const sends = new Sends(DEFAULT_SENDS, counter, { ...none, since: instant() });
+      await sends.reserve();
+      expect(asked).toBe(0);
+      pass();
+      await sends.reserve();
+      await sends.begin();
+      expect(asked).toBe(1);
+      // One that is counted anew is as good as asked for.
+      await sends.begin();
+      expect(asked).toBe(1);
+    });
+  });
+
+  test('is asked for where the answer to counting it took so long', async () => {
+    await later('performance', 1_001, async (pass) => {
+      const asked: string[] = [];
+      const counter = {
+        async count() {
+          pass();
+          return none;
+        },
+        confirm: async () => void asked.push('again'),
+      };
+      await new Sends(DEFAULT_SENDS, counter).begin();
+      expect(asked).toEqual(['again']);
+    });
+  });
+
+  test('is not made where it may not be', async () => {
+    await later('performance', 1_001, async (pass) => {
+      const counter = { count: async () => none, confirm: () => Promise.reject(OVERTAKEN) };
+      const sends = new Sends(DEFAULT_SENDS, counter, { ...none, since: instant() });
+      pass();
+      await expect(sends.begin()).rejects.toBe(OVERTAKEN);
+    });
+  });
+
+  test('is not made where no answer comes soon enough to rely on: nothing was sent, and it may be tried again', async () => {
+    await later('performance', 1_001, async (pass) => {
+      let asked = 0;
+      const counter = {
+        count: async () => none,
+        async confirm() {
+          asked++;
+          pass();
+        },
+      };
+      const sends = new Sends(DEFAULT_SENDS, counter, { ...none, since: instant() });
+      pass();
+      expect(await expectCode(sends.begin(), 'TOOL_UNAVAILABLE')).toMatchObject({ retryable: true });
+      expect(asked).toBe(3);
+    });
+  });
+});
+
 test('the time since the first send goes on by itself', async () => {
   vi.useFakeTimers({ toFake: ['performance'] });
   try {
     vi.advanceTimersByTime(5_000);
-    const sends = new Sends({ max: 5, withinMs: 1_000 }, async () => ({ sends: 1, sendingMs: 400, sinceFirstMs: 700 }));
+    const count = async () => ({ sends: 1, sendingMs: 400, sinceFirstMs: 700 });
+    const sends = new Sends({ max: 5, withinMs: 1_000 }, { count, confirm: async () => {} });
     await sends.begin();
     vi.advanceTimersByTime(600);
     expect(sends.sinceFirstMs).toBe(1_300);

@@ -282,7 +282,7 @@ test('the database refuses a second entry of a grant, and another number on it',
   // An unused grant has none, whoever asks.
   const unused = await useGrant(ledger, 'other', tenant);
   await at.pool.query(`begin; set local session_replication_role = replica;
-    update countersign.grants set used_at = null, used_by = null where jti = '${unused.jti}'; commit`);
+    update countersign.grants set used_at = null, used_by = null, attempt = null where jti = '${unused.jti}'; commit`);
   expect(await ledger.trail.enterGrants(tenant, [unused.jti])).toBe(0);
   // Nor does one tenant's round enter another's.
   expect(await ledger.trail.enterGrants(newTenant(), [jti])).toBe(0);

@@ -149,6 +149,37 @@ test('a read captures nothing', async () => {
   ]);
 });
 
+test('a read that policy asks people about waits for them, captures nothing, and is done or not as they say', async () => {
+  const read = (id: number) => ({
+    actionId: randomUUID(),
+    tool: 'shop-db',
+    input: { op: 'select', table: 'stock', where: { id } },
+  });
+  const asks = `@id("reads") @reason("reads are looked at") @approval("dba") forbid (principal, action == Countersign::Action::"READ", resource);`;
+  await stack.withPolicy(
+    'roles.cedar',
+    (text) => `${text}\n${asks}\n`,
+    async () => {
+      const dora = await stack.approver('dora', ['dba']);
+      const wanted = await pending(agent, read(2));
+      expect(await stack.decide(wanted, dora)).toMatchObject({ state: 'approved' });
+      const outcome = await wanted.outcome();
+      expect(outcome).toMatchObject({ status: 'success', result: { rows: [{ id: 2 }] } });
+      expect(outcome.approvals).toMatchObject([{ approver: 'dora', verdict: 'approve' }]);
+      expect(activitiesOf(await historyOf(wanted.actionId))).not.toContain('capturePreState');
+
+      const unwanted = await pending(agent, read(3));
+      expect(await stack.decide(unwanted, dora, 'deny', 'not yours')).toMatchObject({ state: 'denied' });
+      const denied = await unwanted.outcome();
+      expect(denied).toMatchObject({
+        status: 'denied',
+        error: { code: 'APPROVAL_DENIED', message: 'dora said no: not yours' },
+      });
+      expect(denied.approvals).toMatchObject([{ approver: 'dora', verdict: 'deny' }]);
+    },
+  );
+});
+
 test("what the workflow returns is what the ledger has, and its receipt's digest is of exactly that", async () => {
   for (const proposal of [update({ where: { id: 3 } }), update({ where: { id: 13 } })]) {
     const outcome = await ended(agent, proposal);

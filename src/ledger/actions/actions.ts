@@ -33,6 +33,8 @@ export interface OpenAction {
   readonly environment: string | null;
   /** How many of its grants were used and not returned: 0 means that no effect was ever begun. */
   readonly uses: number;
+  /** The same, with those that were returned. */
+  readonly usesInAll: number;
   /** Whether a grant of it could still be used. */
   readonly liveGrant: boolean;
   /** With microseconds, so that pages join exactly. */
@@ -107,7 +109,7 @@ export class Actions {
     const rows = await this.#database.rows({
       name: 'open_actions',
       query: sql<OpenRow>`
-        select a.tenant, a.action_id, a.digest, a.agent, a.tool, a.environment, a.uses - a.returned as uses,
+        select a.tenant, a.action_id, a.digest, a.agent, a.tool, a.environment, a.uses - a.returned as uses, a.uses as uses_in_all,
           to_char(a.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as admitted_at,
           exists (
             select from ${this.#database.table('grants')} as g
@@ -128,6 +130,7 @@ export class Actions {
       tool: row.tool,
       environment: row.environment,
       uses: row.uses,
+      usesInAll: row.uses_in_all,
       liveGrant: row.live,
       admittedAt: row.admitted_at,
     }));
@@ -167,6 +170,7 @@ interface OpenRow {
   readonly tool: string;
   readonly environment: string | null;
   readonly uses: number;
+  readonly uses_in_all: number;
   readonly live: boolean;
   readonly admitted_at: string;
 }

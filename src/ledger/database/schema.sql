@@ -145,10 +145,12 @@ create table countersign.grants (
   expires_at timestamptz not null,
   used_at timestamptz,
   used_by text,
+  -- Which attempt of that activity used it last. An earlier one that was taken for dead may come back, and sends nothing under it any more.
+  attempt integer check (attempt >= 1),
   returned_at timestamptz check (returned_at is null or used_at is not null),
   -- The number of the entry that it has of its own in the audit trail.
   trail_seq bigint check (trail_seq is null or used_at is not null),
-  check (num_nulls(used_at, used_by) in (0, 2)),
+  check (num_nulls(used_at, used_by, attempt) in (0, 3)),
   foreign key (tenant, action_id) references countersign.actions (tenant, action_id)
 ) with (fillfactor = 70);
 
@@ -830,6 +832,7 @@ declare
   readings jsonb := '[]';
   fits boolean := true;
   probe boolean;
+  gives_back boolean := false;
 begin
   insert into countersign.grants (jti, tenant, action_id, agent, tool, expires_at)
   values (p_jti, p_tenant, p_action, p_agent, p_tool, p_expires)
@@ -937,6 +940,7 @@ begin
     own := owns[i];
     at := ats[i];
     probe := false;
+    gives_back := gives_back or d.stale is true or (own.status = 'held' and own.amount > d.amount) is true;
     if d.kind = 'rate' then
       -- Taken once, whatever becomes of the action.
       continue when own.status is not null or d.stale;
@@ -989,6 +993,12 @@ begin
       slot_held = c.slot_held, full_at = c.full_at, updated_at = clock_timestamp()
     where k.tenant = p_tenant and k."limit" = d."limit" and k.key = d.key and k.kind = d.kind;
   end loop;
+  -- Nothing may be done any more under a grant for which what is given back was held. None of them is used: else it would be held still, or the one
+  -- who uses it waits for the action's row.
+  if gives_back then
+    delete from countersign.grants as g
+    where g.tenant = p_tenant and g.action_id = p_action and g.jti <> p_jti and g.used_at is null;
+  end if;
   return jsonb_build_object('fits', true, 'issued', issued, 'limits', readings);
 end $$;
 

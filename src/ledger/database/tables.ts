@@ -165,6 +165,8 @@ export interface LedgerTables {
     used_at: Date | null;
     used_by: string | null;
     returned_at: Generated<Date | null>;
+    /** Which attempt of its activity used it last. */
+    attempt: Generated<number | null>;
     /** The number of the entry that it has of its own in the audit trail. Written by the database alone. */
     trail_seq: GeneratedAlways<string | null>;
   };

@@ -13,6 +13,8 @@ export interface UseGrantRequest {
   readonly credentials?: readonly string[];
   /** Names the one activity that may use the grant, the same on each of its attempts. */
   readonly usedBy: string;
+  /** Which attempt of that activity it is. Once a later one has come, it is refused. Default 1. */
+  readonly attempt?: number;
   /** As in WatchClaim. */
   readonly watchedWithinMs?: number | undefined;
   /** A send later than this after the one before begins a new stretch. Milliseconds, default 60,000. */
@@ -50,6 +52,8 @@ type GrantVerdict =
     }
   /** This activity used it in vain, and returned it. */
   | { readonly kind: 'returned' }
+  /** A later attempt of this activity used it, or its effect is being looked up: this attempt may send nothing. */
+  | { readonly kind: 'overtaken' }
   | { readonly kind: 'replayed'; readonly usedBy: string }
   /** There is no such grant for this action, agent and tool. */
   | { readonly kind: 'unknown' }
@@ -61,8 +65,11 @@ type GrantVerdict =
   /** The action has its outcome; nothing may be done in its name any more. */
   | { readonly kind: 'ended' };
 
-/** Another send of an action. */
-export type CountSendRequest = Pick<UseGrantRequest, 'tenant' | 'actionId' | 'stretchMs'>;
+/** An attempt that used a grant. */
+export type GrantHolder = Pick<UseGrantRequest, 'jti' | 'tenant' | 'actionId' | 'usedBy' | 'attempt'>;
 
-/** That nothing was sent under a grant, by the activity that used it. */
-export type ReturnGrantRequest = Pick<UseGrantRequest, 'jti' | 'tenant' | 'actionId' | 'usedBy'>;
+/** Another send of an action. */
+export type CountSendRequest = GrantHolder & Pick<UseGrantRequest, 'stretchMs'>;
+
+/** Why an attempt may send nothing under its grant any more, as GrantUse says it. */
+export type SendRefusal = 'ended' | 'overtaken' | 'returned';

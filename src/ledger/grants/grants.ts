@@ -1,15 +1,16 @@
 /** Grants: used once, returned when nothing was sent under them, deleted while nobody used them. */
-import { sql, type RawBuilder } from 'kysely';
+import { sql } from 'kysely';
 import { activeFreeze, toFreeze, type FreezeJson } from '../controls/freezes.js';
 import { revokedCredential, toRevocation, type RevocationJson } from '../controls/revocations.js';
 import { unwatched } from '../radar/unwatched.js';
 import type { Database } from '../database/database.js';
-import type { CountSendRequest, GrantUse, ReturnGrantRequest, SendCount, UseGrantRequest } from './grant-use.js';
-
-const STRETCH_MS = 60_000;
+import type { CountSendRequest, GrantHolder, GrantUse, SendCount, SendRefusal, UseGrantRequest } from './grant-use.js';
+import { attemptOf, countedSend, countSend, NO_ATTEMPT, refusalOf, sentNow } from './sends.js';
 
 interface GrantRow {
   readonly used_by: string | null;
+  /** The last attempt that used it before this call. */
+  readonly attempt: number | null;
   /** These two are null where the action has no such grant. */
   readonly live: boolean | null;
   readonly returned: boolean | null;
@@ -35,6 +36,7 @@ export class Grants {
   /** Uses a grant, once: of any number of callers that race, one gets `first`. One round trip. */
   async use(request: UseGrantRequest): Promise<GrantUse> {
     const { jti, tenant, actionId, agent, tool, usedBy, stretchMs } = request;
+    const attempt = attemptOf(request);
     const rows = await this.#database.rows({
       name: 'use_grant',
       // Race by race: callers with one grant queue at its row, and each reads it as the one before left it ("for update" does, whatever
@@ -42,12 +44,12 @@ export class Grants {
       // and "receipt_seq is null" is judged after the wait.
       query: sql<GrantRow>`
         with locked as materialized (
-          select used_by, returned_at, expires_at from ${this.#database.table('grants')}
+          select used_by, attempt, returned_at, expires_at from ${this.#database.table('grants')}
           where jti = ${jti} and tenant = ${tenant} and action_id = ${actionId} and agent = ${agent} and tool = ${tool}
           for update
         ),
         "grant" as materialized (
-          select used_by, returned_at is not null as returned, expires_at > clock_timestamp() as live from locked
+          select used_by, attempt, returned_at is not null as returned, expires_at > clock_timestamp() as live from locked
         ),
         frozen as materialized (${activeFreeze(this.#database, request)}),
         revoked as materialized (${revokedCredential(this.#database, request)}),
@@ -61,12 +63,17 @@ export class Grants {
           returning a.uses - a.returned as uses, ${sentNow}
         ),
         used as (
-          update ${this.#database.table('grants')} as g set used_at = clock_timestamp(), used_by = ${usedBy}
+          update ${this.#database.table('grants')} as g set used_at = clock_timestamp(), used_by = ${usedBy}, attempt = ${attempt}
           from counted
           where g.jti = ${jti}
+        ),
+        overtaking as (
+          update ${this.#database.table('grants')} as g set attempt = ${attempt}
+          from "grant"
+          where g.jti = ${jti} and "grant".used_by = ${usedBy} and "grant".attempt < ${attempt}
         )
         select
-          "grant".used_by, "grant".returned, "grant".live,
+          "grant".used_by, "grant".attempt, "grant".returned, "grant".live,
           a.status is not null as ended,
           -- Both from one snapshot, and so exact for that moment: "grant" may be as of later.
           a.uses - a.returned - (
@@ -92,6 +99,7 @@ export class Grants {
     if (row.ended) return { kind: 'ended', otherUses };
     if (row.used_by !== null && row.used_by !== usedBy) return { kind: 'replayed', otherUses, usedBy: row.used_by };
     if (row.returned) return { kind: 'returned', otherUses };
+    if (row.attempt !== null && row.attempt > attempt) return { kind: 'overtaken', otherUses };
     if (row.used_by !== null) {
       return {
         kind: 'again',
@@ -109,20 +117,14 @@ export class Grants {
     return { kind: 'ended', otherUses };
   }
 
-  /**
-   * Counts one more send of an action, before it is made. The first send under a grant is counted by its use.
-   *
-   * @returns undefined when the action has ended
-   */
-  async countSend({ tenant, actionId, stretchMs }: CountSendRequest): Promise<SendCount | undefined> {
-    const rows = await this.#database.rows({
-      name: 'count_send',
-      query: sql<{ sent: SendCount }>`
-        update ${this.#database.table('actions')} as a set ${countedSend(stretchMs)}
-        where a.tenant = ${tenant} and a.action_id = ${actionId} and a.receipt_seq is null
-        returning ${sentNow}`,
-    });
-    return rows[0]?.sent;
+  /** Counts one more send of an action, before it is made. The first send under a grant is counted by its use. */
+  countSend(request: CountSendRequest): Promise<SendCount | SendRefusal> {
+    return countSend(this.#database, request);
+  }
+
+  /** Why an attempt that used a grant some time ago may send nothing under it any more; undefined where it may. */
+  sendRefused(holder: GrantHolder): Promise<SendRefusal | undefined> {
+    return refusalOf(this.#database, holder);
   }
 
   /** Takes back the count of one send that was not made. */
@@ -138,18 +140,20 @@ export class Grants {
 
   /**
    * Records that nothing was sent under a used grant: it counts no more among those whose effect may have been made, and stays used. To
-   * be called only by an attempt that was the first, of a tool whose effect no later attempt of the same activity can have made.
+   * be called only by an attempt that was the first.
    *
-   * @returns whether it was recorded; not, when it was before or the action has ended
+   * @returns whether it was recorded; not, when it was before, a later attempt may have sent something, or the action has ended
    */
-  async return({ jti, tenant, actionId, usedBy }: ReturnGrantRequest): Promise<boolean> {
+  async return({ jti, tenant, actionId, usedBy, ...request }: GrantHolder): Promise<boolean> {
+    const attempt = attemptOf(request);
     // It locks in the order in which a grant is used: the grant, then its action.
     const rows = await this.#database.rows({
       name: 'return_grant',
       query: sql<{ jti: string }>`
         with locked as materialized (
           select jti from ${this.#database.table('grants')}
-          where jti = ${jti} and tenant = ${tenant} and action_id = ${actionId} and used_by = ${usedBy} and returned_at is null
+          where jti = ${jti} and tenant = ${tenant} and action_id = ${actionId} and used_by = ${usedBy} and attempt = ${attempt}
+            and returned_at is null
           for update
         ),
         counted as (
@@ -167,37 +171,39 @@ export class Grants {
   }
 
   /**
-   * Deletes every grant of the action that was not used. Whoever would use one finds it unknown and is refused; callers who use one at this
-   * moment were first, or are refused.
+   * Lets nothing be sent any more under the grants that the action has: those that were not used are deleted, so that whoever would use one
+   * finds it unknown, and those that were used belong to no attempt any more. Callers who use one at this moment were first, or are refused.
+   * What was sent before this is for the tool's look-up to find.
    *
-   * @returns how many
+   * @returns how many were not used
    */
-  async deleteUnused(tenant: string, actionId: string): Promise<number> {
+  async stopSends(tenant: string, actionId: string): Promise<number> {
+    const grants = this.#database.table('grants');
     const rows = await this.#database.rows({
       name: 'delete_unused_grants',
       query: sql<{ jti: string }>`
-        delete from ${this.#database.table('grants')}
+        delete from ${grants}
         where tenant = ${tenant} and action_id = ${actionId} and used_at is null
         returning jti`,
     });
+    // A statement of its own, so that it finds the one that was used while the other waited for it.
+    await this.#overtake(tenant, actionId);
     return rows.length;
   }
-}
 
-/** Counts a send in an update of the action's row. Counting and reading use one clock, which all workers share. */
-function countedSend(stretchMs = STRETCH_MS): RawBuilder<unknown> {
-  return sql`
-    sends = a.sends + 1,
-    first_sent_at = coalesce(a.first_sent_at, clock_timestamp()),
-    last_sent_at = clock_timestamp(),
-    sending_since = case
-      when a.last_sent_at > clock_timestamp() - make_interval(secs => ${stretchMs / 1000}::float8) then a.sending_since
-      else clock_timestamp()
-    end`;
-}
+  /** Lets nothing be sent any more under the other grants of the action that were used: by runs that were ended, and may not know it. */
+  async stopOthers({ jti, tenant, actionId }: Pick<GrantHolder, 'jti' | 'tenant' | 'actionId'>): Promise<void> {
+    await this.#overtake(tenant, actionId, jti);
+  }
 
-const sentNow = sql`json_build_object(
-  'sends', a.sends,
-  'sendingMs', greatest(0, extract(epoch from clock_timestamp() - a.sending_since) * 1000)::float8,
-  'sinceFirstMs', greatest(0, extract(epoch from clock_timestamp() - a.first_sent_at) * 1000)::float8
-) as sent`;
+  async #overtake(tenant: string, actionId: string, except: string | null = null): Promise<void> {
+    await this.#database.rows({
+      name: 'overtake_grants',
+      query: sql<{ jti: string }>`
+        update ${this.#database.table('grants')} set attempt = ${sql.lit(NO_ATTEMPT)}
+        where tenant = ${tenant} and action_id = ${actionId} and used_at is not null and attempt <> ${sql.lit(NO_ATTEMPT)}
+          and jti is distinct from ${except}::text
+        returning jti`,
+    });
+  }
+}

@@ -1,2 +1,2 @@
 /** Grants, each used once. */
-export type { GrantUse, SendCount, UseGrantRequest } from './grant-use.js';
+export type { GrantHolder, GrantUse, SendCount, SendRefusal, UseGrantRequest } from './grant-use.js';

@@ -18,6 +18,8 @@ interface ActionRow extends EndColumns {
   readonly digest: Digest;
   /** How many of its grants others used and did not return. */
   readonly others: number;
+  /** How many of its grants were used in all. */
+  readonly uses: number;
 }
 
 interface WrittenRow {
@@ -84,16 +86,18 @@ function settleStatement(
 ): PreparedStatement<WrittenRow> {
   const { tenant, actionId, proposalDigest, outcome } = request;
   const guarded = saysNotDone(request);
+  const seen = request.usesRuledOut !== undefined;
+  const counted = seen ? sql`a.uses` : sql`a.uses - a.returned`;
   const { effect, policies, code, reason, summary, via } = searchableColumns(outcome);
   // What policy simply allowed nobody was asked about, but for a while: whoever authorizes it then takes it off the list.
   const asked = effect !== 'allow';
   return {
-    name: `settle${asked ? '_asked' : ''}${guarded ? '_not_done' : ''}`,
+    name: `settle${asked ? '_asked' : ''}${guarded ? (seen ? '_ruled_out' : '_not_done') : ''}`,
     query: sql<WrittenRow>`
       with head as materialized (
         select seq, hash from ${database.table('chains')} where tenant = ${tenant} for update
       ),
-      ${guarded ? sql`own as materialized (${ownUses(database, request)}),` : sql``}
+      ${guarded ? sql`own as materialized (${usesKnown(database, request)}),` : sql``}
       action as (
         insert into ${database.table('actions')} as a
           (tenant, action_id, digest, agent, tool, environment, status, outcome, proposal, receipt_seq, receipt_hash, ended_at,
@@ -108,7 +112,7 @@ function settleStatement(
           status = excluded.status, outcome = excluded.outcome, proposal = excluded.proposal, receipt_seq = excluded.receipt_seq,
           receipt_hash = excluded.receipt_hash, ended_at = excluded.ended_at, effect = excluded.effect, policies = excluded.policies,
           code = excluded.code, reason = excluded.reason, summary = excluded.summary, via = excluded.via
-        where a.digest = excluded.digest and a.status is null ${guarded ? sql`and a.uses - a.returned <= excluded.uses` : sql``}
+        where a.digest = excluded.digest and a.status is null ${guarded ? sql`and ${counted} <= excluded.uses` : sql``}
         returning a.action_id
       ),
       ${append(database, request, link, signed, sql`action`)},
@@ -118,9 +122,15 @@ function settleStatement(
   };
 }
 
-/** Whether the outcome says that nothing was done, and nobody made sure of it. */
-function saysNotDone({ outcome: { status }, effectRuledOut = false }: SettleRequest): boolean {
-  return !effectRuledOut && DISPOSITIONS[status] === 'release';
+/** Whether the outcome says that nothing was done, and nobody made sure of it for every use that there may be. */
+function saysNotDone({ outcome: { status }, effectRuledOut = false, usesRuledOut }: SettleRequest): boolean {
+  return (!effectRuledOut || usesRuledOut !== undefined) && DISPOSITIONS[status] === 'release';
+}
+
+/** A select of how many uses stand against nothing, which goes into the row to be inserted: see `ownUses`. */
+function usesKnown(database: Database, request: SettleRequest): RawBuilder<unknown> {
+  const { usesRuledOut } = request;
+  return usesRuledOut === undefined ? ownUses(database, request) : sql`select ${usesRuledOut}::int as uses`;
 }
 
 /**
@@ -151,7 +161,7 @@ export function actionStatement(
           select count(*)::int from ${database.table('grants')}
           where tenant = ${tenant} and action_id = ${actionId} and used_at is not null and returned_at is null
             and used_by = any(${withoutEffect}::text[])
-        ) as others
+        ) as others, uses
       from ${database.table('actions')}
       where tenant = ${tenant} and action_id = ${actionId}`,
   };
@@ -168,7 +178,10 @@ function obstacleTo(request: SettleRequest, action: ActionRow): Settlement | und
   }
   const outcome = outcomeOf(request.tenant, action);
   if (outcome !== undefined) return { kind: 'settled', outcome, recorded: true };
-  return action.others > 0 && saysNotDone(request) ? { kind: 'effect_possible', uses: action.others } : undefined;
+  if (!saysNotDone(request)) return undefined;
+  const { usesRuledOut } = request;
+  const uses = usesRuledOut === undefined ? action.others : action.uses - usesRuledOut;
+  return uses > 0 ? { kind: 'effect_possible', uses } : undefined;
 }
 
 /** @throws CountersignError INVALID_PROPOSAL when it is not the proposal that the action id stands for */

@@ -21,6 +21,11 @@ export interface SettleRequest {
    */
   readonly effectRuledOut?: boolean;
   /**
+   * Of how many uses the caller knew when it looked, returned ones included: one that came since is not ruled out. To be given where another run of the
+   * action may begin meanwhile.
+   */
+  readonly usesRuledOut?: number;
+  /**
    * What becomes of the action's holds, in the same transaction. Default: what the status says (`success` and `mismatch` consume,
    * `unknown` keeps, the others release), and breakers are told nothing. An action without holds needs none.
    */

@@ -3,9 +3,9 @@
 -- entry and does not repeat it. The lock on the action's row keeps the two apart: whoever settles the action writes that row first, and whoever enters
 -- its grants holds it until the entry is committed.
 
--- The text that the entry of a grant has the digest of: all that is known of it once it was used.
+-- The text that the entry of a grant has the digest of: all that is known of it once it was used, and does not change after.
 create function countersign.trail_grant_text(g countersign.grants) returns text language sql stable set timezone = 'UTC' as $$
-  select countersign.trail_text(to_jsonb(g) - '{returned_at,trail_seq}'::text[])
+  select countersign.trail_text(to_jsonb(g) - '{returned_at,trail_seq,attempt}'::text[])
 $$;
 
 -- Enters those of a tenant's grants that were used, have no entry, and whose action has no outcome. Returns how many. Rows that somebody else has locked are
