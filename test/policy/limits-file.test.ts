@@ -160,6 +160,26 @@ describe('what is read', () => {
     expect(problem?.fix).toContain(fix);
   });
 
+  test('has a window as it says, and nothing of what it does not say', () => {
+    const windowOf = (window: string) => {
+      const { limits } = read(`limits:\n  few: {kind: count, scope: agent, max: 5, window: ${window}}\n`);
+      const [limit] = limits;
+      return limit?.kind === 'count' ? limit.window : limit;
+    };
+    expect(windowOf('2d')).toStrictEqual({ kind: 'fixed', ms: 172_800_000 });
+    expect(windowOf('sliding 1h')).toStrictEqual({ kind: 'sliding', ms: 3_600_000 });
+    expect(windowOf('1d, timezone: Europe/Berlin')).toStrictEqual({
+      kind: 'fixed',
+      ms: 86_400_000,
+      timezone: 'Europe/Berlin',
+    });
+  });
+
+  test('of more than a hundred limits is refused where they begin', () => {
+    const many = Array.from({ length: 101 }, (_, i) => `  l${i}: {kind: depth, max: 3}\n`).join('');
+    expect(problemsOf(`# Too many.\nlimits:\n${many}`)).toMatchObject([{ at: at(2, 1) }]);
+  });
+
   test('has bounds: a hundred limits, and 65,536 characters', () => {
     const many = (count: number) =>
       `limits:\n${Array.from({ length: count }, (_, i) => `  l${i}: {kind: depth, max: 3}\n`).join('')}`;

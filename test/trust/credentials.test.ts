@@ -165,6 +165,20 @@ describe('a kept credential', () => {
     }
   });
 
+  test.each(['./none.csk', '~/none.csk', 'keys.d/my agent~1:2@home-3.csk', 'c\\none', '@x/y'])(
+    'the absent file %s is named',
+    async (path) => {
+      expect((await refusal(readCredential(path), 'KEYS_MISSING')).message).toBe(`There is no credential at ${path}.`);
+    },
+  );
+
+  test.each(['none', 'a b/none', './none;x', 'x=./none', 'ein-größerer/name'])(
+    '%s may be no path, and is not repeated',
+    async (text) => {
+      expect((await refusal(readCredential(text), 'KEYS_MISSING')).message).toBe('There is no credential.');
+    },
+  );
+
   test('with the key of another credential is refused at once', async () => {
     const mixed = { ...agent, privateJwk: (await issueAgent(keyring, BOT)).privateJwk };
     thrown(() => decodeCredential(encodeCredential(mixed)), 'KEYS_INVALID', [mixed.privateJwk.d]);

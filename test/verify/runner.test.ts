@@ -83,6 +83,13 @@ describe('a check', () => {
   });
 });
 
+test('a check reads up to 16 Mi characters of JSON, and not one more', async () => {
+  const of = (characters: number) =>
+    check(patient, 'size(post.text) > 1', { text: 'x'.repeat(characters - '{"text":""}'.length) });
+  expect(await of(16 * 1024 * 1024)).toEqual(HOLDS);
+  expect((await of(16 * 1024 * 1024 + 1)).detail).toMatch(/^The expectation is too costly: it reads 16777217 /);
+});
+
 describe('a rehearsal', () => {
   test('refuses what takes too long, with the name of the expectation and what would do', async () => {
     const one = runner({ deadlineMs: 50 });

@@ -98,9 +98,9 @@ function asRecorded({ kind, status, amount }: RecordedHold, record: DecisionReco
 }
 
 function spentOf({ settled }: ResolvedLimit, { result }: DecisionRecord): number | undefined {
-  if (settled === undefined || result === undefined) return undefined;
+  if (result === undefined) return undefined;
   try {
-    return settled(result);
+    return settled?.(result);
   } catch {
     return undefined;
   }

@@ -74,6 +74,14 @@ describe('what a policy reads', () => {
     expect(new Readings(policyOf({ 'schema.cedarschema': text, 'tests/a.yaml': text })).mentions(name)).toBe(false);
   });
 
+  test('is in one file or another, and in nothing that two of them make together', () => {
+    const readings = new Readings(
+      policyOf({ 'a.cedar': 'context.amount', 'b.cedar': 'permit has', 'c.cedar': 'rows' }),
+    );
+    expect([readings.mentions('amount'), readings.mentions('amountpermit')]).toEqual([true, false]);
+    expect(new Readings(policyOf({ 'a.cedar': 'context.', 'b.cedar': 'amount' })).mentions('amount')).toBe(true);
+  });
+
   test('is looked for in history by its name alone', () => {
     const readings = new Readings(policyOf({ 'history.yaml': 'same: input.orderId' }));
     expect([readings.mentions('orderId'), readings.mentions('order'), readings.mentions('orderId')]).toEqual([
@@ -181,6 +189,17 @@ describe('a record can be decided again', () => {
     ).toBeUndefined();
   });
 
+  test('where that budget was measured, among others, and not where only others were', () => {
+    const decided = recordOf();
+    const capped = (...figures: string[]) => ({
+      ...decided,
+      facts: { ...factsOf(), limits: figures.map((limit) => ({ limit }) as LimitFigure) },
+      decision: { ...decided.decision!, violations: [{ policy: 'limit:delegation:d:EUR', reason: 'r' }] },
+    });
+    expect(why(capped('money', 'delegation:d:EUR', 'few'), policyOf({}))).toBeUndefined();
+    expect(why(capped('money', 'delegation:d:USD'), policyOf({}))).toMatch(/^a delegation capped/);
+  });
+
   test.each<[string, Policy, string | undefined]>([
     ['/proposal/input/amount', policyOf({ 'a.cedar': 'context.input.amount' }), 'amount'],
     ['/proposal/input/amount', policyOf({ 'a.cedar': 'context.input.other' }), undefined],
@@ -199,6 +218,16 @@ describe('a record can be decided again', () => {
     ['/result/amount', policyOf({ 'limits.yaml': 'settled: result.amount' }), 'amount'],
     ['/factsheet/amount', policyOf({ 'a.cedar': 'context.amount' }), undefined],
     ['/approvals/0/approver', policyOf({ 'a.cedar': 'context.approver' }), undefined],
+    ['/decision/facts/amount', policyOf({ 'a.cedar': 'context.amount' }), undefined],
+    ['/approvals/0/result/amount', policyOf({ 'a.cedar': 'context.amount' }), undefined],
+    ['/facts', policyOf({ 'a.cedar': 'context.facts' }), 'facts'],
+    ['/result', policyOf({ 'limits.yaml': 'settled: context.result' }), 'result'],
+    ['/proposal/input/items/10', policyOf({ 'a.cedar': 'context.input.items' }), 'items'],
+    ['/proposal/input/line1', policyOf({ 'a.cedar': 'context.input.line1' }), 'line1'],
+    ['/proposal/input/2nd', policyOf({ 'a.cedar': 'context.input["2nd"]' }), '2nd'],
+    ['/proposal/input/', policyOf({ 'a.cedar': 'context.input[""]' }), 'input'],
+    ['/proposal/input/amount', policyOf({ 'limits.yaml': 'scope: trace' }, [{ scope: ['task'] }]), undefined],
+    ['/proposal/input/amount', policyOf({ 'limits.yaml': 'amount: input' }, [{ same: ['a'] }]), undefined],
   ])('not where %s was scrubbed and is read', (pointer, policy, name) => {
     const told = name === undefined ? undefined : `the policy may read ${name}, which was scrubbed (${pointer})`;
     expect(why(recordOf({ scrubbed: ['/x', pointer] }), policy)).toBe(told);
