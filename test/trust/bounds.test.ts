@@ -11,7 +11,7 @@ import {
   type CborValue,
 } from '../../src/prove/scratch/authenticator.js';
 import { capsSchema, MAX_CREDENTIAL_BYTES } from '../../src/trust/claims.js';
-import { issueAgent, readCredential, type Credential } from '../../src/trust/credentials.js';
+import { decodeCredential, issueAgent, readCredential, type Credential } from '../../src/trust/credentials.js';
 import { delegate } from '../../src/trust/delegations.js';
 import { chainSchema, MAX_CHAIN_BYTES } from '../../src/trust/effective-credential.js';
 import { MAX_GRANT_BYTES, signGrant, verifyGrant } from '../../src/trust/grants.js';
@@ -23,7 +23,7 @@ import { verifyRegistration } from '../../src/trust/passkeys/registration.js';
 import { signProposal, verifyProposal } from '../../src/trust/proposal-signature.js';
 import { signReceipt, verifyReceipt } from '../../src/trust/receipts.js';
 import { grantClaims, receiptClaims } from './claims.js';
-import { digestOf, newKeys, NOW, refusal } from './support.js';
+import { digestOf, newKeys, NOW, refusal, thrown } from './support.js';
 
 let keyring: Keyring;
 beforeAll(async () => {
@@ -65,13 +65,26 @@ test('a credential of 4096 bytes is issued and proposes, and one more is not iss
   expect(error).toMatchObject({ field: 'scopes', expected: 'fewer or shorter roles and scopes' });
 });
 
+test('a kept credential is read from up to 32 KiB of text, whatever blanks are in it', async () => {
+  const kept = await issueAgent(keyring, { id: 'bot', tenant: 'acme', roles: [], scopes: ['crm'] }, NOW);
+  const json = JSON.stringify(kept);
+  const text = (bytes: number) => `csk_${Buffer.from(json.padEnd(bytes)).toString('base64url')}`;
+  // Four characters for three bytes, behind the prefix.
+  const most = ((32 * 1024 - 4) / 4) * 3;
+  expect(text(most)).toHaveLength(32 * 1024);
+  expect(decodeCredential(text(most))).toEqual(kept);
+  thrown(() => decodeCredential(text(most + 1)), 'KEYS_INVALID', [kept.privateJwk.d]);
+});
+
 test('a grant of 32 KiB is signed and taken, and one more is not signed', async () => {
   const signed = (padding: number) => signGrant(keyring, grantClaims({ targets: ['t'.repeat(padding)] }));
   const padding = paddingUpTo(MAX_GRANT_BYTES, await signed(0));
   const longest = await signed(padding);
   expect(longest).toHaveLength(MAX_GRANT_BYTES);
   expect(await verifyGrant(keyring, longest, { now: NOW })).toMatchObject({ tool: 'payments' });
-  expect((await refusal(signed(padding + 1), 'INTERNAL')).message).toContain('would be longer than 32768 bytes');
+  const error = await refusal(signed(padding + 1), 'INTERNAL');
+  expect(error).toMatchObject({ field: 'grant', expected: 'fewer constraints and approvals' });
+  expect(error.message).toContain('would be longer than 32768 bytes');
 });
 
 test('a receipt of 64 KiB is signed and taken, and one more is not signed', async () => {

@@ -245,6 +245,26 @@ describe('the delta', () => {
     }
   });
 
+  test('takes a member that is undefined for none, as JSON does, and an item that is undefined for no scalar', () => {
+    const [none, member] = [{ t: {} }, { t: { a: undefined as unknown as Json } }];
+    expect(createDelta(none, member, 0).operations).toBe(0);
+    expect(createDelta(member, none, 0).operations).toBe(0);
+    expect(createDelta(member, structuredClone(member), 0).operations).toBe(0);
+    const list = (item: unknown) => ({ t: { v: [1, item] as Json } });
+    expect(createDelta(list(undefined), list(2), 0).patch).toEqual([{ op: 'replace', path: '/t/v', value: [1, 2] }]);
+  });
+
+  test('edits lists of scalars, null among them, and replaces those that hold anything else', () => {
+    const list = (...items: Json[]): State => ({ t: { v: items } });
+    expect(createDelta(list(null, 1), list(null, 2), 0).patch).toEqual([{ op: 'replace', path: '/t/v/1', value: 2 }]);
+    expect(createDelta(list(1, { a: 1 }), list(1, { a: 2 }), 0).patch).toEqual([
+      { op: 'replace', path: '/t/v', value: [1, { a: 2 }] },
+    ]);
+    const [short, long] = [Array<Json>(16).fill(0), Array<Json>(17).fill(0)];
+    expect(createDelta(list(...short), list(...long), 0).patch.map(({ path }) => path)).toEqual(['/t/v']);
+    expect(createDelta(list(...long), list(...short), 0).patch.map(({ path }) => path)).toEqual(['/t/v']);
+  });
+
   test('compares member by member also what has no prototype', () => {
     const bare = (members: object) => Object.assign(Object.create(null) as object, members) as Json;
     expect(createDelta({ t: bare({ a: 1, b: 1 }) }, { t: bare({ a: 1, b: 2 }) }, 0).patch).toEqual([

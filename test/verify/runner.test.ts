@@ -198,6 +198,15 @@ describe('the thread', () => {
     expect(await result).toEqual(HOLDS);
   });
 
+  test('that answered late to a process that was busy is kept, and the next check is not taken for the late one', async () => {
+    const one = runner({ deadlineMs: 800 });
+    await check(one, 'true');
+    const results = Promise.all([check(one, 'post.a == 1', { a: 1 }), check(one, 'post.a == 2', { a: 2 })]);
+    const until = performance.now() + 1200;
+    while (performance.now() < until);
+    expect(await results).toEqual([HOLDS, HOLDS]);
+  });
+
   test('keeps the process alive while somebody waits for it, and not afterwards', async () => {
     const workers = () =>
       process.getActiveResourcesInfo().filter((name) => name === 'Worker' || name === 'MessagePort').length;

@@ -285,6 +285,15 @@ describe('a model of this process', () => {
     expect(await check(0.600_001)).toMatchObject({ ok: false });
   });
 
+  test('that gives no numbers gives no match', async () => {
+    const model = inProcess(() => Promise.resolve([Number.NaN, 1]));
+    expect(await (await SemanticMatcher.load({ model, mode: 'require' })).check(QUESTION)).toEqual({
+      name: 'semantic',
+      ok: false,
+      detail: 'It could not be compared: the embeddings are not vectors of numbers.',
+    });
+  });
+
   test('is told when its answer is no longer waited for', async () => {
     const signals: AbortSignal[] = [];
     const model = inProcess((text, signal) => {

@@ -367,6 +367,30 @@ describe('counters in memory', () => {
     expect([used, held]).toEqual([0, 2]);
   });
 
+  test('of a window of another kind or zone are of that window from then on', () => {
+    const held = (before: Window, after: Window, when: number) => {
+      const counters = new Counters();
+      counters.place('acme', 'a', budget(3, { window: before }), NOON);
+      counters.place('acme', 'b', budget(2, { window: after }), NOON);
+      return counters.read('acme', 'asks', budget(1, { window: after }), when).held;
+    };
+    const short: Window = { kind: 'fixed', ms: 100_000 };
+    const long: Window = { kind: 'sliding', ms: 3_200_000 };
+    expect([held(short, long, NOON + 1000 * SECOND), held(long, short, NOON + 1000 * SECOND)]).toEqual([5, 0]);
+    const utc: Window = { kind: 'fixed', ms: 86_400_000 };
+    const berlin: Window = { ...utc, timezone: 'Europe/Berlin' };
+    const evening = at('2025-01-01T23:30:00Z');
+    expect([held(utc, berlin, evening), held(berlin, utc, evening)]).toEqual([0, 5]);
+  });
+
+  test('of what was never placed settle nothing', () => {
+    const counters = new Counters();
+    counters.settle('acme', 'a', budget(3), { disposition: 'consume' }, NOON);
+    counters.place('acme', 'a', budget(3), NOON);
+    counters.settle('acme', 'a', budget(3, { limit: 'other' }), { disposition: 'consume' }, NOON);
+    expect(counters.read('acme', 'asks', budget(1), NOON)).toMatchObject({ used: 0, held: 3 });
+  });
+
   test('of a rate say when one token is back; one without any never has one', () => {
     const counters = new Counters();
     const rate = (capacity: number, limit: string): LimitDemand => ({

@@ -481,6 +481,46 @@ describe('two worlds', () => {
     expect(read(worlds, breaker, breaker, known)).toMatchObject({ state: 'open', retryAfterMs: 60_000 });
   });
 
+  test('of a breaker differ where one lets through to try, and the other has never opened', () => {
+    const breaker: LimitDemand = {
+      limit: 'l',
+      key: 'k',
+      kind: 'breaker',
+      windowMs: 3_200_000,
+      minimum: 1,
+      ratio: 1,
+      openMs: 60_000,
+      probes: 1,
+    };
+    const worlds = new Worlds();
+    const long = NOON - 40 * 100_000_000;
+    worlds.candidate.place('acme', 'b', breaker, long);
+    worlds.candidate.settle('acme', 'b', breaker, { disposition: 'consume', result: 'bad' }, long);
+    const known = [figureOf({ kind: 'breaker', used: 0, held: 0, max: 1, left: 1, state: 'closed' })];
+    expect(read(worlds, breaker, breaker, known)).toMatchObject({ used: 0, held: 0, left: 1, state: 'half_open' });
+  });
+
+  test('say when there is room again of as much as the maximum, and for leases not', () => {
+    const window = { kind: 'fixed', ms: 7_200_000 } as const;
+    const full = [figureOf({ fits: false, retryAfterMs: 5 })];
+    expect(read(new Worlds(), budget({ max: 8, amount: 8, window }), budget({ window }), full)).toMatchObject({
+      fits: false,
+      retryAfterMs: 7_200_000,
+    });
+    const lease = (max: number): LimitDemand => ({ limit: 'l', key: 'k', kind: 'concurrency', max });
+    const held = [figureOf({ kind: 'concurrency', used: 0, held: 3, max: 3, left: 0, fits: false })];
+    expect(read(new Worlds(), lease(2), lease(3), held)).toStrictEqual({
+      limit: 'l',
+      key: 'k',
+      kind: 'concurrency',
+      max: 2,
+      used: 0,
+      held: 3,
+      left: 0,
+      fits: false,
+    });
+  });
+
   test('say when there is room again: as counted, with the end of the window, or as was read', () => {
     const window = { kind: 'fixed', ms: 7_200_000 } as const;
     const worlds = new Worlds();

@@ -222,6 +222,22 @@ describe('a change', () => {
     ).toBeUndefined();
   });
 
+  test('is of terms, where the same rules say something else', () => {
+    const other = (before: Partial<Decision>, after: Partial<Decision>) =>
+      changeKind(
+        { decision: { ...DECISION, ...before }, standing: 'asked' },
+        { decision: { ...DECISION, ...after }, standing: 'asked', queued: false },
+        { waited: false, letter: false },
+      );
+    const violation = (policy: string) => ({ violations: [{ policy, reason: 'r' }] });
+    expect(other({ code: 'POLICY_DENIED' }, { code: 'LIMIT_EXCEEDED' })).toBe('other-terms');
+    expect(other(violation('v'), violation('w'))).toBe('other-terms');
+    expect(other({ requirements: [REQUIREMENT] }, { requirements: [{ ...REQUIREMENT, quorum: 2 }] })).toBe(
+      'other-terms',
+    );
+    expect(other(violation('v'), { violations: [{ policy: 'v', reason: 'other' }] })).toBeUndefined();
+  });
+
   test('to the letter is everything but which policy decided', () => {
     expect(toTheLetter(DECISION, { ...DECISION, policyDigest: digestText('y') })).toBe(true);
     expect(toTheLetter(DECISION, { ...DECISION, reason: 'other' })).toBe(false);
@@ -479,6 +495,27 @@ describe('what recorded actions hold in both worlds', () => {
     ).toEqual(['now place 5', 'now settle {"disposition":"consume"}']);
   });
 
+  test('is told to breakers as a good end of what is newly allowed, whatever became of it then', () => {
+    const denied = recordOf({ status: 'denied', attempted: false });
+    const plan = { before: undefined, now: [limit(0, {}, 'breaker')], happens: true };
+    expect(went(denied, { ...plan, newly: true }).at(-1)).toBe('now settle {"disposition":"consume","result":"good"}');
+    expect(went(denied, plan).at(-1)).toBe('now settle {"disposition":"consume"}');
+    // What was given up is neither good nor bad.
+    expect(went(recordOf({ status: 'cancelled' }), plan).at(-1)).toBe('now settle {"disposition":"release"}');
+  });
+
+  test('is settled by how it ended, where nothing was held then, or it is not known what was asked', () => {
+    const asks = { now: [limit(5)], happens: true };
+    expect(went(recordOf(), { ...asks, before: [limit(5)] })).toEqual([
+      'now place 5',
+      'now settle {"disposition":"consume","result":"good"}',
+    ]);
+    expect(went(recordOf({ holds: [holdOf({ amount: 3 })] }), { ...asks, before: undefined })).toEqual([
+      'now place 5',
+      'now settle {"disposition":"consume","result":"good"}',
+    ]);
+  });
+
   test('of a breaker is told how it ended, if it was told then', () => {
     const breaker = limit(0, {}, 'breaker');
     const of = (more: Partial<RecordedHold>, record: Partial<DecisionRecord> = {}) =>
@@ -720,6 +757,31 @@ describe('a report', () => {
       changes: { 'newly-denied': 1, 'newly-asked': 2, 'newly-allowed': 0 },
       amounts: { 'newly-denied': { EUR: 1 }, 'newly-asked': { EUR: 6 } },
     });
+  });
+
+  test('counts as the same to the letter what does not change, and nothing else', () => {
+    const tally = new Tally();
+    for (const letter of [true, true, true, false]) tally.redecided('2025-01-01', 'allow', 'allow', letter);
+    tally.redecided('2025-01-01', 'allow', 'deny', true, change('1'));
+    expect(tally.report(DIGEST).summary.toTheLetter).toBe(3);
+  });
+
+  test('has counters without room in the order of their first time, then of limits, then of keys', () => {
+    const tally = new Tally();
+    const put = (limit: string, key: string, at: string) => tally.exhausted({ limit, key, tenant: 'acme' }, at);
+    put('b', 'a', '2025-01-03');
+    put('a', 'c', '2025-01-02');
+    put('b', 'b', '2025-01-02');
+    put('b', 'a', '2025-01-03');
+    put('a', 'z', '2025-01-02');
+    put('c', 'y', '2025-01-01');
+    expect(tally.report(DIGEST).exhausted.map(({ limit, key }) => `${limit} ${key}`)).toEqual([
+      'c y',
+      'a c',
+      'a z',
+      'b b',
+      'b a',
+    ]);
   });
 
   test('tells which counters would have had no room, from when to when, for how many and how much', () => {
