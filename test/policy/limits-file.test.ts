@@ -178,7 +178,7 @@ describe('what is read', () => {
   test('of more than a hundred limits is refused where they begin', () => {
     const many = Array.from({ length: 101 }, (_, i) => `  l${i}: {kind: depth, max: 3}\n`).join('');
     expect(problemsOf(`# Too many.\nlimits:\n${many}`)).toMatchObject([{ at: at(2, 1) }]);
-    const inBraces = `{ limits: {${Array.from({ length: 101 }, (_, i) => `l${i}: {kind: depth, max: 3}`).join(', ')}} }`;
+    const inBraces = `{ limits: {\n${Array.from({ length: 101 }, (_, i) => `  l${i}: {kind: depth, max: 3}`).join(',\n')}\n} }\n`;
     expect(problemsOf(inBraces)).toMatchObject([{ at: at(1, 3) }]);
   });
 
