@@ -245,6 +245,12 @@ describe('whoever holds the wrong credential is told which they need', () => {
     expect(openUnverified(token).payload).toMatchObject({ roles: ['a', 'b'], scopes: ['x', 'y'] });
   });
 
+  test('an agent that somebody owns names its owner, who may not approve for it', async () => {
+    const credential = await issueAgent(keyring, BOT, NOW);
+    expect(openUnverified(credential.token).payload).toMatchObject({ owner: 'ann@example.com' });
+    expect(peekCredential(credential)).toMatchObject({ owner: 'ann@example.com' });
+  });
+
   test('an agent that nobody owns names no owner', async () => {
     const { owner: _, ...free } = BOT;
     const credential = await issueAgent(keyring, free, NOW);

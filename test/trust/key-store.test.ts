@@ -306,6 +306,22 @@ describe('keys in development', () => {
     }
   });
 
+  test('are given a gateway key by the private key of an issuer, wherever it stands, and none where all are public', async () => {
+    const [{ issuer: [own] = [], grant }, { issuer: [other] = [] }] = await Promise.all([
+      generateKeyringFile(),
+      generateKeyringFile(),
+    ]);
+    const devPath = join(folder, 'keys.json');
+    const loaded = async (...issuer: (typeof own)[]) => {
+      await writeFile(devPath, JSON.stringify({ issuer, grant }), { mode: 0o600 });
+      return (await loadKeyring({ env: {}, devPath })).sign.gateway?.kid;
+    };
+    const alone = await loaded(own);
+    expect(alone).toBeDefined();
+    expect(await loaded(publicPart(other!), own)).toBe(alone);
+    expect(await loaded(publicPart(own!))).toBeUndefined();
+  });
+
   test('elsewhere a file without a gateway key works, and is never changed', async () => {
     const { gateway: _, ...before } = await generateKeyringFile();
     const path = join(folder, 'keys.json');
