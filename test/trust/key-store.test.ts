@@ -217,7 +217,7 @@ describe('keys in development', () => {
   });
 
   test('are not made under a name that is too long for a draft of them, and the fault of the system is told', async () => {
-    const devPath = join(folder, `${'k'.repeat(250)}`);
+    const devPath = join(folder, 'k'.repeat(250));
     const error = await refusal(loadKeyring({ env: {}, devPath }), 'KEYS_INVALID');
     expect(error).toMatchObject({
       field: devPath,

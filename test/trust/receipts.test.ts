@@ -99,7 +99,7 @@ describe('a receipt', () => {
 
   test('that cannot be signed is told by the place of what is wrong', async () => {
     const field = async (changes: object) =>
-      (await refusal(signReceipt(keyring, { ...receiptClaims(), ...changes } as ReceiptClaims), 'INTERNAL')).field;
+      (await refusal(signReceipt(keyring, { ...receiptClaims(), ...changes }), 'INTERNAL')).field;
     expect(await field({ status: 'fine' })).toBe('receipt.status');
     expect(await field({ cause: { actionId: 'a', receipt: 'x' } })).toBe('receipt.cause.receipt');
   });
