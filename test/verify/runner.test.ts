@@ -233,6 +233,18 @@ describe('those that wait', () => {
     ]);
   });
 
+  test('are failed by the first close, for which no further thread is started', async () => {
+    const one = new ExpectationRunner({ deadlineMs: 20_000 });
+    const workers = () => process.getActiveResourcesInfo().filter((name) => name === 'Worker').length;
+    await check(one, 'true');
+    const idle = workers();
+    const waiting = [check(one, SLOW, ROWS(), { pre: ROWS() }), check(one, 'true'), check(one, 'true')];
+    await one.close();
+    for (const { detail } of await Promise.all(waiting))
+      expect(detail).toBe('The expectation was not evaluated: the evaluator is closed.');
+    expect(workers()).toBeLessThanOrEqual(idle);
+  });
+
   test('are failed when it is closed, at once, and so are those that come later', async () => {
     const one = runner();
     const waiting = [check(one, 'true'), check(one, 'true')];
