@@ -40,7 +40,7 @@ export interface SourceLocation {
 
 /** Converts an offset in UTF-8 bytes, as Cedar counts, to a place in the file. */
 export function locationAt(file: string, text: string, bytes: number): SourceLocation {
-  const before = Buffer.from(text, 'utf8').subarray(0, bytes).toString('utf8');
+  const before = Buffer.from(text).subarray(0, bytes).toString();
   const lineStart = before.lastIndexOf('\n') + 1;
   return { file, line: before.split('\n').length, column: Array.from(before.slice(lineStart)).length + 1 };
 }

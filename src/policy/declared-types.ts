@@ -20,6 +20,6 @@ export function withDeclaredTypes(cedar: Cedar, schema: string, { limits, histor
     ...(schema.includes('History') ? [historyType(history)] : []),
   ];
   if (types.length === 0 || fits(schema)) return schema;
-  const texts = [types.join(''), ...(types.length > 1 ? types : [])].map((added) => `${schema}\n${added}`);
+  const texts = [types.join(''), ...types].map((added) => `${schema}\n${added}`);
   return texts.find(fits) ?? texts[0] ?? schema;
 }

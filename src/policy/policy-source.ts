@@ -35,7 +35,7 @@ export function splitFile(
   const [template] = answer.policy_templates;
   if (template !== undefined) {
     problems.push({
-      at: locationAt(file, text, Buffer.byteLength(text.slice(0, text.indexOf(template)), 'utf8')),
+      at: locationAt(file, text, Buffer.byteLength(text.slice(0, text.indexOf(template)))),
       message: 'templates (?principal, ?resource) are not supported: nothing would link them',
       fix: 'Write the policy with a role or an entity in place of the slot.',
     });
@@ -45,7 +45,7 @@ export function splitFile(
   let [at, offset, line, lineStart] = [0, 0, 1, 0];
   const advance = (length: number): void => {
     const passed = text.slice(at, at + length);
-    offset += Buffer.byteLength(passed, 'utf8');
+    offset += Buffer.byteLength(passed);
     line += passed.split('\n').length - 1;
     if (passed.includes('\n')) lineStart = at + passed.lastIndexOf('\n') + 1;
     at += length;

@@ -66,8 +66,7 @@ function actionParents(schema: SchemaJson<string>): ReadonlyMap<string, readonly
 
 /** The action types that the scope of a policy can match. */
 export function matchedActions(scope: PolicyJson['action'], index: ActionIndex): ReadonlySet<ActionType> {
-  if (scope.op === 'All') return new Set(ACTION_TYPES);
-  // A slot would be a template's; those are refused. Were one to come, the policy is kept everywhere.
+  // Where no entity is named, the policy is kept everywhere: for any action, and for a slot, were a template to come in spite of being refused.
   const entities = 'entities' in scope ? scope.entities : 'entity' in scope ? [scope.entity] : undefined;
   if (entities === undefined) return new Set(ACTION_TYPES);
   return new Set(

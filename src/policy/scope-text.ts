@@ -24,7 +24,6 @@ function actionText(action: Constraint = {}): string {
 }
 
 function partText(part: Constraint = {}, any: string): string {
-  if (part.op === 'All' || part.op === undefined) return any;
   if (part.op === 'is') {
     const within = part.in !== undefined && 'entity' in part.in ? ` in ${named(part.in.entity)}` : '';
     return `any ${shortType(part.entity_type ?? '')}${within}`;

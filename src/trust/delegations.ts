@@ -75,7 +75,7 @@ export async function delegate(parent: Credential, options: DelegateOptions, now
   const token = await signToken('delegation', claims, key, undefined);
   narrow(above, claims, token, refusal(above));
   const delegations = [...(parent.delegations ?? []), token];
-  if (token.length > MAX_CREDENTIAL_BYTES || !chainSchema.safeParse(delegations).success) {
+  if (!chainSchema.safeParse(delegations).success) {
     throw refusal(above)('The delegation would be too long', {
       field: 'scopes',
       expected: `at most ${MAX_CREDENTIAL_BYTES} bytes, and ${MAX_CHAIN_BYTES} with all those above it`,

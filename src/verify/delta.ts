@@ -74,7 +74,7 @@ function compareObjects(pre: JsonMap, post: JsonMap, path: string, depth: number
     });
   }
   const candidates: string[] = [];
-  for (const key of Object.keys(pre)) if (!Object.hasOwn(post, key) || pre[key] !== post[key]) candidates.push(key);
+  for (const key of Object.keys(pre)) if (pre[key] !== own(post, key)) candidates.push(key);
   for (const key of Object.keys(post)) if (!Object.hasOwn(pre, key)) candidates.push(key);
   for (const key of candidates.sort()) {
     compareMember(own(pre, key), own(post, key), key, `${path}/${escapeToken(key)}`, depth, walk);
@@ -87,13 +87,12 @@ function compareMember(pre: unknown, post: unknown, key: string, path: string, d
   if (post === undefined) return walk.emit({ op: 'remove', path });
   if (pre === undefined) return walk.emit({ op: 'add', path, value: post as Json });
 
-  const bothObjects = isPlainObject(pre) && isPlainObject(post);
-  if (bothObjects && !OPAQUE_KEYS.has(key)) return compareObjects(pre, post, path, depth + 1, walk);
-  if (bothObjects || (Array.isArray(pre) && Array.isArray(post))) {
-    if (same(pre, post, depth + 1)) return;
-    if (isShortList(pre) && isShortList(post) && walk.editedLists++ < MAX_EDITED_LISTS) {
-      return editList(pre, post, path, walk.emit);
-    }
+  if (!OPAQUE_KEYS.has(key) && isPlainObject(pre) && isPlainObject(post)) {
+    return compareObjects(pre, post, path, depth + 1, walk);
+  }
+  if (same(pre, post, depth + 1)) return;
+  if (isShortList(pre) && isShortList(post) && walk.editedLists++ < MAX_EDITED_LISTS) {
+    return editList(pre, post, path, walk.emit);
   }
   walk.emit({ op: 'replace', path, value: post as Json });
 }
@@ -138,7 +137,7 @@ function own(object: JsonMap, key: string): unknown {
 
 /** Escapes a token of a JSON Pointer (RFC 6901, section 3). */
 function escapeToken(key: string): string {
-  return key.includes('~') || key.includes('/') ? key.replaceAll('~', '~0').replaceAll('/', '~1') : key;
+  return key.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
 function charsOf(operation: PatchOperation): number {

@@ -59,8 +59,8 @@ export function compileExpectations(expect: Proposal['expect']): readonly Expect
 }
 
 function compileAs(check: string, field: string, expect: string | Expect): Expectation {
-  const source = typeof expect === 'string' ? expect : expect.cel;
-  const withinMs = typeof expect === 'string' ? 0 : (expect.withinMs ?? 0);
+  const given: Expect = typeof expect === 'string' ? { cel: expect } : expect;
+  const { cel: source, withinMs = 0 } = given;
   let compiled: Compiled<Root>;
   try {
     compiled = compileCel(source, MAX_EXPECTATION_LENGTH, TERMS);

@@ -53,15 +53,15 @@ export class SemanticMatcher {
   readonly #sdk: Sdk;
   readonly #model: object;
   readonly #threshold: number;
-  readonly #mode: 'advise' | 'require';
+  readonly #required: boolean;
   readonly #timeoutMs: number;
   readonly #cache = new Map<string, Promise<Compared>>();
 
-  private constructor(sdk: Sdk, { model, threshold = 0.85, mode = 'advise', timeoutMs = 5000 }: SemanticOptions) {
+  private constructor(sdk: Sdk, { model, threshold = 0.85, mode, timeoutMs = 5000 }: SemanticOptions) {
     this.#sdk = sdk;
     this.#model = model;
     this.#threshold = threshold;
-    this.#mode = mode;
+    this.#required = mode === 'require';
     this.#timeoutMs = timeoutMs;
   }
 
@@ -94,22 +94,21 @@ export class SemanticMatcher {
    */
   async check({ about, expectedOutcome, delta, checks }: SemanticQuestion): Promise<Check> {
     const compared = await this.#compared(about, expectedOutcome, describeOutcome(delta, checks));
-    const required = this.#mode === 'require';
     if ('problem' in compared) {
       return {
         name: 'semantic',
-        ok: !required,
+        ok: !this.#required,
         detail: `It could not be compared: ${compared.problem}${this.#weight}`,
       };
     }
     const { similarity } = compared;
     const matches = similarity >= this.#threshold;
     const detail = `Similarity ${similarity.toFixed(3)}, ${matches ? 'at least' : 'under'} ${this.#threshold}${this.#weight}`;
-    return { name: 'semantic', ok: matches || !required, detail };
+    return { name: 'semantic', ok: matches || !this.#required, detail };
   }
 
   get #weight(): string {
-    return this.#mode === 'require' ? '.' : ' (advice only).';
+    return this.#required ? '.' : ' (advice only).';
   }
 
   #compared(about: string, expected: string, described: string): Promise<Compared> {

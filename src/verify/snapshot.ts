@@ -21,7 +21,7 @@ export function takeSnapshot(state: State, tookMs: number): TakenSnapshot {
   assertJson(state, 'state');
   const text = canonical(state);
   const about = { digest: digestText(text), count: countRows(state), tookMs };
-  if (Buffer.byteLength(text, 'utf8') > MAX_SNAPSHOT_BYTES) return { snapshot: about, large: state };
+  if (Buffer.byteLength(text) > MAX_SNAPSHOT_BYTES) return { snapshot: about, large: state };
   return { snapshot: { state, ...about } };
 }
 

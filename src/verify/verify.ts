@@ -46,7 +46,7 @@ export async function verifyEffect<I>(verification: Verification<I>): Promise<re
     ...partsCheck(execution),
     ...honoured,
     ...(sample === undefined ? [] : [sampleCheck({ ...sample, pre, execution })]),
-    ...(invariants.length === 0 ? [] : await checkInvariants(invariants, { pre, post }, runner)),
+    ...(await checkInvariants(invariants, { pre, post }, runner)),
     ...(await expectationChecks(verification)),
   ];
 }
@@ -105,7 +105,6 @@ function constraintChecks<I>({ constraints = [], execution }: Verification<I>): 
 
 async function expectationChecks<I>(verification: Verification<I>): Promise<readonly Check[]> {
   const { expect, runner, pre, post, delta, execution } = verification;
-  if (expect === undefined) return [];
   const values = { pre, post, delta, result: execution?.result ?? null };
   try {
     const checks: Check[] = [];

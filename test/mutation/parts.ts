@@ -145,7 +145,7 @@ export const PARTS: readonly Part[] = [
   {
     name: 'policy-lint',
     mutate: ['src/policy/authoring/{symbolic,lint/*}.ts', '!src/policy/authoring/lint/{bounds,finding,nearest}.ts'],
-    tests: ['test/policy/{lint-parts,lint}.test.ts'],
+    tests: ['test/policy/{symbolic,lint-names,lint-facts,lint-rules,lint-report,lint}.test.ts'],
     keepsPolicies: true,
     runsPerThread: 1000,
   },
@@ -176,7 +176,7 @@ export const PARTS: readonly Part[] = [
       'src/policy/backtest/{change,counter,counters,holdings,lacks,recorded-demands,tally,timeline,windows,world}.ts',
     ],
     // Without the corpus, of which each test decides 2,000 actions, and without the counters beside those of a ledger.
-    tests: ['test/policy/backtest/{parts,lacks}.test.ts'],
+    tests: ['test/policy/backtest/{parts,lacks,counters,breakers}.test.ts'],
   },
   {
     name: 'policy-backtest',

@@ -160,6 +160,46 @@ describe('what is read', () => {
     expect(problem?.fix).toContain(fix);
   });
 
+  test('has a window as it says, and nothing of what it does not say', () => {
+    const windowOf = (window: string) => {
+      const { limits } = read(`limits:\n  few: {kind: count, scope: agent, max: 5, window: ${window}}\n`);
+      const [limit] = limits;
+      return limit?.kind === 'count' ? limit.window : limit;
+    };
+    expect(windowOf('2d')).toStrictEqual({ kind: 'fixed', ms: 172_800_000 });
+    expect(windowOf('sliding 1h')).toStrictEqual({ kind: 'sliding', ms: 3_600_000 });
+    expect(windowOf('1d, timezone: Europe/Berlin')).toStrictEqual({
+      kind: 'fixed',
+      ms: 86_400_000,
+      timezone: 'Europe/Berlin',
+    });
+  });
+
+  test('of more than a hundred limits is refused where they begin', () => {
+    const many = Array.from({ length: 101 }, (_, i) => `  l${i}: {kind: depth, max: 3}\n`).join('');
+    expect(problemsOf(`# Too many.\nlimits:\n${many}`)).toMatchObject([{ at: at(2, 1) }]);
+    const inBraces = `{ limits: {\n${Array.from({ length: 101 }, (_, i) => `  l${i}: {kind: depth, max: 3}`).join(',\n')}\n} }\n`;
+    expect(problemsOf(inBraces)).toMatchObject([{ at: at(1, 3) }]);
+  });
+
+  test('with what its kind does not have is told of that alone, whatever is written there', () => {
+    const told = (fields: string) => problemsOf(`limits:\n  one: {${fields}}\n`).map(({ message }) => message);
+    expect(told('kind: depth, max: 3, amount: "x ("')).toEqual(['limits.one: "amount" is unknown']);
+    expect(told('kind: nothing, when: "x ("')).toEqual([expect.stringMatching(/^limits\.one: kind: "nothing"/)]);
+  });
+
+  test('under a name without end is told by its beginning', () => {
+    const [, problem] = problemsOf(`limits:\n  ${'l'.repeat(90)}: {kind: depth}\n`);
+    expect(problem?.message).toBe(`limits.${'l'.repeat(64)}: a depth needs max`);
+  });
+
+  test('says in one line what happens at it', () => {
+    for (const atLimit of ['queue for 30s', 'approve by dba'])
+      expect(
+        problemsOf(`limits:\n  one: {kind: count, scope: agent, max: 5, window: 1d, atLimit: "${atLimit}\\nmore"}\n`),
+      ).toHaveLength(1);
+  });
+
   test('has bounds: a hundred limits, and 65,536 characters', () => {
     const many = (count: number) =>
       `limits:\n${Array.from({ length: count }, (_, i) => `  l${i}: {kind: depth, max: 3}\n`).join('')}`;

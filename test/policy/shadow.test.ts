@@ -232,6 +232,18 @@ describe('a single limit of the policy in shadow', () => {
     expect([left(held(seconds(-10)), 119), left(held(seconds(-10)), 120)]).toEqual([false, true]);
   });
 
+  test('lets nothing end before it began, whatever clocks said', () => {
+    const BREAKER = '  failing: {kind: breaker, scope: tool, window: 1h, minimum: 1, ratio: 1, open: 10m}\n';
+    const candidate = policy(BREAKER);
+    const counters = new ShadowCounters(candidate, ownLimits(policy(), candidate));
+    counters.add(later('a', { status: 'mismatch', endedAt: '2020-01-01T00:00:00.000Z' }));
+    const [limit] = asked(candidate, later('asks'));
+    const began = microsecondsOf(plain.decidedAt);
+    const state = (microseconds: number) => counters.read('acme', 'asks', limit!.demand, began + microseconds).state;
+    // It opened a microsecond after it had begun, and for ten minutes.
+    expect([state(1), state(600_000_000), state(600_000_001)]).toEqual(['open', 'open', 'half_open']);
+  });
+
   test('spends what the result says, or what was held where it says nothing of use', () => {
     const MONEY = (settled: string) =>
       `  money: {kind: budget, scope: agent, amount: input.amount, settled: ${settled}, unit: EUR, max: 100, window: 1d}\n`;

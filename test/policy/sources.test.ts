@@ -49,6 +49,34 @@ describe('a file of policies', () => {
     ]);
   });
 
+  const nested = (brackets: number, before = '') =>
+    `@id("deep") permit (principal, action, resource) when { ${before}${'('.repeat(brackets)}true${')'.repeat(brackets)} };`;
+
+  test('may nest a hundred brackets, and not one more', () => {
+    // The brace around the condition is one of them.
+    expect(split(nested(99)).problems).toEqual([]);
+    expect(split(`// Above it.\n${nested(100)}`)).toEqual({
+      sources: [],
+      problems: [
+        {
+          at: { file: 'a.cedar', line: 1, column: 1 },
+          message: 'a policy in it nests deeper than 100 brackets',
+          fix: 'Leave out the brackets that change nothing, or split the policy into several.',
+        },
+      ],
+    });
+  });
+
+  test('nests by the brackets that are open, whatever texts and comments hold and whatever was closed before', () => {
+    const many = (bracket: string, condition: string) => nested(90, `${condition} // ${bracket.repeat(50)}\n && `);
+    expect(split(many('(', `"${'(['.repeat(50)}" == "a"`)).problems).toEqual([]);
+    expect(split(many('{', Array.from({ length: 60 }, () => '([true] == [true])').join(' && '))).problems).toEqual([]);
+    expect(
+      split(nested(100, `"a" == "a" && "${')'.repeat(20)}" == "b" && [true] == [true] // ${')'.repeat(20)}\n && `))
+        .problems,
+    ).toMatchObject([{ message: 'a policy in it nests deeper than 100 brackets' }]);
+  });
+
   test('that has none has none', () => {
     expect(split('// nothing\n')).toEqual({ sources: [], problems: [] });
   });
@@ -209,6 +237,31 @@ describe('the actions of a schema', () => {
     expect(matched('action in Action::"Root"', outside)).toEqual(['CALL_API', 'DELETE', 'READ', 'WRITE']);
   });
 
+  test('of a group outside of the namespace match also what that group is in', () => {
+    const outside = `action Top; action Root in [Action::"Top"];\n${STARTER_SCHEMA.replace('CALL_API appliesTo', 'CALL_API in [Action::"Root"] appliesTo')}`;
+    expect(matched('action in Action::"Top"', outside)).toEqual(['CALL_API', 'DELETE', 'READ', 'WRITE']);
+  });
+
+  test('are found by themselves, by their groups, and by nothing else', () => {
+    const { actions } = read(`${grouped}\nnamespace Other { action Rare; }`);
+    const types = (name: string, type = 'Countersign::Action') => [
+      ...(actions.get(JSON.stringify([type, name])) ?? []),
+    ];
+    expect(types('READ')).toEqual(['READ']);
+    expect(types('Change')).toEqual(['WRITE', 'DELETE']);
+    expect(types('Rare', 'Other::Action')).toEqual(['DELETE']);
+    // A plain name may be one outside of the namespace as well.
+    expect([...actions.keys()].sort()).toEqual(
+      [
+        ...['READ', 'WRITE', 'DELETE', 'CALL_API', 'All', 'Change', 'Seldom'].map((id) => ['Countersign::Action', id]),
+        ...['All', 'Change', 'Seldom'].map((id) => ['Action', id]),
+        ['Other::Action', 'Rare'],
+      ]
+        .map((names) => JSON.stringify(names))
+        .sort(),
+    );
+  });
+
   test('of a group that is reached in two ways match once', () => {
     const twice = STARTER_SCHEMA.replace(
       /action READ, WRITE, DELETE, CALL_API appliesTo (\{[^}]*\};)/,
@@ -231,6 +284,20 @@ describe('the actions of a schema', () => {
     const { actions, optional, problems } = read('namespace Countersign { entity Role }');
     expect([actions.size, optional.size]).toEqual([0, 0]);
     expect(problems[0]).toMatchObject({ at: { file: 'schema.cedarschema', line: 1, column: 37 } });
+  });
+
+  test('of a schema with a name that hides one of Cedar are told, with the place of that name', () => {
+    const before = `${STARTER_SCHEMA}\nnamespace Other { entity `;
+    const { problems, actions } = read(`${before}decimal; }`);
+    expect(problems).toEqual([
+      {
+        at: locationAt('schema.cedarschema', before, Buffer.byteLength(before)),
+        message:
+          "The name `decimal` shadows a builtin Cedar name. You'll have to refer to the builtin as `__cedar::decimal`.",
+        fix: 'Correct the line named.',
+      },
+    ]);
+    expect(actions.size).toBeGreaterThan(0);
   });
 
   test('of a schema with what Cedar warns of are refused as well', () => {
@@ -274,8 +341,17 @@ describe('the types that are made from other files', () => {
     expect(add(limitsOnly, ['few'], ['tested'])).not.toContain('"tested"');
   });
 
+  test('are all that is added to a schema that is wrong in something else', () => {
+    const broken = (unused: RegExp) => STARTER_SCHEMA.replace('rows: Long', 'rows: Lung').replaceAll(unused, '');
+    const [history, limits] = [broken(/.*Limits.*\n/g), broken(/.*History.*\n/g)];
+    expect(add(history, ['few'], [])).toBe(`${history}\ntype History = {\n};\n`);
+    expect(add(limits, [], ['tested'])).toBe(`${limits}\ntype Limits = {\n};\n`);
+  });
+
   test('do not hide what is wrong with the rest of the schema', () => {
     const broken = STARTER_SCHEMA.replace('rows: Long', 'rows: Lung');
+    const neither = broken.replaceAll(/.*(Limits|History).*\n/g, '');
+    expect(add(neither, ['few'], ['tested'])).toBe(neither);
     expect(add(broken, ['few']).startsWith(broken)).toBe(true);
     expect(fits(add(broken))).toBe(false);
   });

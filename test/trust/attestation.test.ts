@@ -319,6 +319,12 @@ describe('keys are good for their own purpose', () => {
   });
 });
 
+test('a person is attested for a second at least', async () => {
+  const token = (exp: number) => signApproval(reissued(ann, { exp }), YES, NOW);
+  await refusal(decide(await token(IAT)), 'APPROVAL_INVALID');
+  expect((await decide(await token(IAT + 1))).record.approver).toBe(ANN.id);
+});
+
 describe('remembering credentials', () => {
   test('an attested one that verified is still good for nothing else', async () => {
     const fresh = await parseKeyring(JSON.stringify(file), 'fresh');

@@ -165,6 +165,20 @@ describe('a kept credential', () => {
     }
   });
 
+  test.each(['./none.csk', '~/none.csk', 'keys.d/my agent~1:2@home-3.csk', 'c\\none', '@x/y'])(
+    'the absent file %s is named',
+    async (path) => {
+      expect((await refusal(readCredential(path), 'KEYS_MISSING')).message).toBe(`There is no credential at ${path}.`);
+    },
+  );
+
+  test.each(['none', 'a b/none', './none;x', 'x=./none', 'ein-größerer/name'])(
+    '%s may be no path, and is not repeated',
+    async (text) => {
+      expect((await refusal(readCredential(text), 'KEYS_MISSING')).message).toBe('There is no credential.');
+    },
+  );
+
   test('with the key of another credential is refused at once', async () => {
     const mixed = { ...agent, privateJwk: (await issueAgent(keyring, BOT)).privateJwk };
     thrown(() => decodeCredential(encodeCredential(mixed)), 'KEYS_INVALID', [mixed.privateJwk.d]);
@@ -229,6 +243,12 @@ describe('whoever holds the wrong credential is told which they need', () => {
   test('names are kept once and in order, so that equal rights make equal claims', async () => {
     const { token } = await issueAgent(keyring, { ...BOT, roles: ['b', 'a', 'b'], scopes: ['y', 'x', 'y'] }, NOW);
     expect(openUnverified(token).payload).toMatchObject({ roles: ['a', 'b'], scopes: ['x', 'y'] });
+  });
+
+  test('an agent that somebody owns names its owner, who may not approve for it', async () => {
+    const credential = await issueAgent(keyring, BOT, NOW);
+    expect(openUnverified(credential.token).payload).toMatchObject({ owner: 'ann@example.com' });
+    expect(peekCredential(credential)).toMatchObject({ owner: 'ann@example.com' });
   });
 
   test('an agent that nobody owns names no owner', async () => {

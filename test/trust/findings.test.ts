@@ -1,6 +1,7 @@
 /** Findings: whoever relies on an export or on what a backtest found knows who signed exactly that. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { PolicyEvidence } from '../../src/action/policy-rollout.js';
+import { attestPerson } from '../../src/trust/attestation.js';
 import { issueAgent, issueApprover, type Credential } from '../../src/trust/credentials.js';
 import {
   signedEvidence,
@@ -85,6 +86,32 @@ test.each<[string, object]>([
   const header = { alg: 'EdDSA', typ: 'countersign-finding+jwt' };
   const forged = forge(header, { ...finding, credential: ann.token, iat: IAT }, ann.privateJwk);
   await refusal(verifyFinding(keyring, forged, finding as typeof EXPORT, NOW), 'FINDING_INVALID');
+});
+
+describe('a person whom a gateway attests', () => {
+  const auth = { method: 'oidc', by: 'https://login.example.com' } as const;
+  const attested = (digest: string) =>
+    attestPerson(
+      keyring,
+      { id: 'ann', tenant: 'acme', roles: ['dba'], auth, jti: 'oidc:ann' },
+      digest,
+      { ttlSeconds: 60 },
+      NOW,
+    );
+
+  test('signs the one export that they were attested for', async () => {
+    const signed = await signFinding(await attested(EXPORT.digest), EXPORT, NOW);
+    expect(await verifyFinding(keyring, signed, EXPORT, NOW)).toMatchObject({ by: 'ann' });
+    const other = await signFinding(await attested(FOUND.report), EXPORT, NOW);
+    await refusal(verifyFinding(keyring, other, EXPORT, NOW), 'FINDING_INVALID');
+  });
+
+  test('signs the report of the one backtest that they were attested for', async () => {
+    const evidence = await signedEvidence(await attested(FOUND.report), FOUND, NOW);
+    expect(await verifyEvidence(keyring, evidence, NOW)).toMatchObject({ by: 'ann' });
+    const other = await signedEvidence(await attested(EXPORT.digest), FOUND, NOW);
+    await refusal(verifyEvidence(keyring, other, NOW), 'FINDING_INVALID');
+  });
 });
 
 describe('evidence', () => {

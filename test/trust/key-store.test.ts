@@ -122,6 +122,12 @@ describe('keys in production', () => {
     expect((await refusal(load(long), 'KEYS_INVALID')).message).toContain('too long');
   });
 
+  test('that cannot be read are told by the variable that has them', async () => {
+    const text = JSON.stringify({ issuer: [{ kty: 'OKP', crv: 'Ed25519', x: 'no' }] });
+    const error = await refusal(loadKeyring({ env: { ...production, COUNTERSIGN_KEYS: text } }), 'KEYS_INVALID');
+    expect(error.field).toBe('COUNTERSIGN_KEYS.issuer[0].x');
+  });
+
   test('given twice, in text and as a file, are refused: neither silently wins', async () => {
     const { file, path } = await keyFile(0o600);
     const env = { ...production, COUNTERSIGN_KEYS: JSON.stringify(file), COUNTERSIGN_KEYS_FILE: path };
@@ -210,6 +216,26 @@ describe('keys in development', () => {
     await refusal(loadKeyring({ env: {}, devPath: join(folder, 'file', 'keys.json') }), 'KEYS_INVALID');
   });
 
+  test('are not made under a name that is too long for a draft of them, and the fault of the system is told', async () => {
+    const devPath = join(folder, 'k'.repeat(250));
+    const error = await refusal(loadKeyring({ env: {}, devPath }), 'KEYS_INVALID');
+    expect(error).toMatchObject({
+      field: devPath,
+      message: `${devPath} cannot be made`,
+      cause: { code: 'ENAMETOOLONG' },
+    });
+    expect(await readdir(folder)).toEqual([]);
+    const { gateway: _, ...before } = await generateKeyringFile();
+    await writeFile(devPath, JSON.stringify(before), { mode: 0o600 });
+    const added = await refusal(loadKeyring({ env: {}, devPath }), 'KEYS_INVALID');
+    expect(added).toMatchObject({
+      field: devPath,
+      message: `${devPath} has no gateway key and cannot be given one`,
+      cause: { code: 'ENAMETOOLONG' },
+    });
+    expect(JSON.parse(await readFile(devPath, 'utf8'))).toEqual(before);
+  });
+
   test('made before gateways had keys are given one, which stays, and no other key changes', async () => {
     const { gateway: _, ...before } = await generateKeyringFile();
     const devPath = join(folder, 'keys.json');
@@ -278,6 +304,22 @@ describe('keys in development', () => {
       await loadKeyring({ env: {}, devPath });
       expect(JSON.parse(await readFile(devPath, 'utf8'))).toEqual(file);
     }
+  });
+
+  test('are given a gateway key by the private key of an issuer, wherever it stands, and none where all are public', async () => {
+    const [{ issuer: [own] = [], grant }, { issuer: [other] = [] }] = await Promise.all([
+      generateKeyringFile(),
+      generateKeyringFile(),
+    ]);
+    const devPath = join(folder, 'keys.json');
+    const loaded = async (...issuer: (typeof own)[]) => {
+      await writeFile(devPath, JSON.stringify({ issuer, grant }), { mode: 0o600 });
+      return (await loadKeyring({ env: {}, devPath })).sign.gateway?.kid;
+    };
+    const alone = await loaded(own);
+    expect(alone).toBeDefined();
+    expect(await loaded(publicPart(other!), own)).toBe(alone);
+    expect(await loaded(publicPart(own!))).toBeUndefined();
   });
 
   test('elsewhere a file without a gateway key works, and is never changed', async () => {

@@ -295,6 +295,17 @@ describe('a registration', () => {
     expect(await verify(device.assert({ ...SITE, challenge: CHALLENGE }), { passkey: own })).toEqual({ newCounter: 1 });
   });
 
+  test('of a browser that does not say how to reach the authenticator has no transports; one that says it twice, one', async () => {
+    const made = () => new SoftwareAuthenticator().register({ ...SITE, challenge: TO_ENROL });
+    const withTransports = (transports: readonly string[] | undefined) => {
+      const response = made();
+      const { transports: _, ...rest } = response.response;
+      return { ...response, response: { ...rest, ...(transports === undefined ? {} : { transports }) } };
+    };
+    expect((await register(withTransports(undefined))).transports).toEqual([]);
+    expect((await register(withTransports(['usb', 'nfc', 'usb']))).transports).toEqual(['usb', 'nfc']);
+  });
+
   test('made elsewhere, for something else, or without the person is refused', async () => {
     const device = new SoftwareAuthenticator();
     for (const change of [
@@ -528,6 +539,7 @@ describe('the settings of passkeys', () => {
   test.each([
     { rpId: 'example.com', origins: ['https://approvals.example.com', 'https://example.com'] },
     { rpId: 'localhost', origins: ['http://localhost:8787'] },
+    { rpId: 'localhost', origins: ['https://localhost'] },
   ])('%o are taken', (settings) => {
     expect(passkeySettingsSchema.parse(settings)).toEqual(settings);
   });
@@ -541,6 +553,10 @@ describe('the settings of passkeys', () => {
     { rpId: 'example.com', origins: ['https://example.com', 'approvals'] },
     { rpId: 'https://example.com', origins: ['https://example.com'] },
     { rpId: 'example.com', origins: ['https://user@example.com'] },
+    { rpId: 'localhost', origins: ['http://sub.localhost:8787'] },
+    { rpId: 'localhost', origins: ['ftp://localhost'] },
+    { rpId: 'localhost', origins: ['ws://localhost'] },
+    { rpId: 'localhost', origins: ['wss://localhost'] },
   ])('%o are refused', (settings) => {
     expect(passkeySettingsSchema.safeParse(settings).success).toBe(false);
   });

@@ -97,6 +97,13 @@ describe('a receipt', () => {
     await refusal(verifyReceipt(keyring, forged), 'RECEIPTS_BROKEN');
   });
 
+  test('that cannot be signed is told by the place of what is wrong', async () => {
+    const field = async (changes: object) =>
+      (await refusal(signReceipt(keyring, { ...receiptClaims(), ...changes }), 'INTERNAL')).field;
+    expect(await field({ status: 'fine' })).toBe('receipt.status');
+    expect(await field({ cause: { actionId: 'a', receipt: 'x' } })).toBe('receipt.cause.receipt');
+  });
+
   test('signed by the grant key, or a grant instead of it, is refused', async () => {
     const key = firstKey(file, 'grant');
     const forged = forge({ alg: 'EdDSA', typ: 'countersign-receipt+jwt', kid: key.kid }, receiptClaims(), key);

@@ -196,6 +196,106 @@ describe('the delta', () => {
     );
   });
 
+  test('goes 64 levels deep, and not one deeper', () => {
+    const maps = (levels: number, leaf: Json): State => {
+      let state: Json = leaf;
+      for (let level = 0; level < levels; level++) state = { deep: state };
+      return state as State;
+    };
+    expect(createDelta(maps(65, 1), maps(65, 2), 0).patch).toEqual([
+      { op: 'replace', path: '/deep'.repeat(65), value: 2 },
+    ]);
+    expect(() => createDelta(maps(66, 1), maps(66, 2), 0)).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_JSON',
+        field: 'state',
+        message: 'A captured state nests deeper than 64 levels.',
+        expected: 'at most 64 levels',
+        fix: 'Let the tool capture a flatter state.',
+      }) as Error,
+    );
+  });
+
+  test('compares lists as deep as maps, and takes deeper ones for different', () => {
+    const lists = (levels: number): State => {
+      let list: Json = [1];
+      for (let level = 1; level < levels; level++) list = [list];
+      return { list };
+    };
+    expect(createDelta(lists(64), lists(64), 0).operations).toBe(0);
+    expect(createDelta(lists(65), lists(65), 0).patch).toEqual([{ op: 'replace', ...at(lists(65)) }]);
+    expect(createDelta(lists(3000), lists(3000), 0).operations).toBe(1);
+    function at({ list }: State) {
+      return { path: '/list', value: list };
+    }
+  });
+
+  test('takes nothing that is no JSON for equal, however it is held', () => {
+    const held = (item: unknown): State => ({ t: { a: { v: [item] as Json } } });
+    const pairs: [unknown, unknown][] = [
+      [{}, new Date(0)],
+      [{ length: 0 }, []],
+      [[], {}],
+      [null, {}],
+      [{ toString: 1 }, {}],
+    ];
+    for (const [one, other] of pairs) {
+      expect(createDelta(held(one), held(other), 0).operations).toBe(1);
+      expect(createDelta(held(other), held(one), 0).operations).toBe(1);
+    }
+  });
+
+  test('takes a member that is undefined for none, as JSON does, and an item that is undefined for no scalar', () => {
+    const [none, member] = [{ t: {} }, { t: { a: undefined as unknown as Json } }];
+    expect(createDelta(none, member, 0).operations).toBe(0);
+    expect(createDelta(member, none, 0).operations).toBe(0);
+    expect(createDelta(member, structuredClone(member), 0).operations).toBe(0);
+    const list = (item: unknown) => ({ t: { v: [1, item] as Json } });
+    expect(createDelta(list(undefined), list(2), 0).patch).toEqual([{ op: 'replace', path: '/t/v', value: [1, 2] }]);
+  });
+
+  test('edits lists of scalars, null among them, and replaces those that hold anything else', () => {
+    const list = (...items: Json[]): State => ({ t: { v: items } });
+    expect(createDelta(list(null, 1), list(null, 2), 0).patch).toEqual([{ op: 'replace', path: '/t/v/1', value: 2 }]);
+    expect(createDelta(list(1, { a: 1 }), list(1, { a: 2 }), 0).patch).toEqual([
+      { op: 'replace', path: '/t/v', value: [1, { a: 2 }] },
+    ]);
+    const [short, long] = [Array<Json>(16).fill(0), Array<Json>(17).fill(0)];
+    expect(createDelta(list(...short), list(...long), 0).patch.map(({ path }) => path)).toEqual(['/t/v']);
+    expect(createDelta(list(...long), list(...short), 0).patch.map(({ path }) => path)).toEqual(['/t/v']);
+  });
+
+  test('compares member by member also what has no prototype', () => {
+    const bare = (members: object) => Object.assign(Object.create(null) as object, members) as Json;
+    expect(createDelta({ t: bare({ a: 1, b: 1 }) }, { t: bare({ a: 1, b: 2 }) }, 0).patch).toEqual([
+      { op: 'replace', path: '/t/b', value: 2 },
+    ]);
+  });
+
+  test('edits lists of at most 16 scalars, and 50 of them', () => {
+    const items = (count: number) => Array.from({ length: count }, (_, index) => index);
+    const pathOf = (from: number) =>
+      createDelta({ t: { a: items(from) } }, { t: { a: [...items(from - 1), -1] } }, 0).patch.map(({ path }) => path);
+    expect(pathOf(16)).not.toContain('/t/a');
+    expect(pathOf(17)).toEqual(['/t/a']);
+    const many = (last: number): State => ({
+      t: Object.fromEntries(items(51).map((list) => [`l${list + 10}`, [0, last]])),
+    });
+    const edited = createDelta(many(1), many(2), 0).patch.map(({ path }) => path);
+    expect(edited.filter((path) => path.endsWith('/1'))).toHaveLength(50);
+    expect(edited.filter((path) => !path.endsWith('/1'))).toEqual(['/t/l60']);
+  });
+
+  test('carries operations of up to 64 Ki characters', () => {
+    const path = '/t/a';
+    const kept = (characters: number) => {
+      const text = 'x'.repeat(characters - path.length - '""'.length);
+      return createDelta({ t: { a: '' } }, { t: { a: text } }, 0).patch.length;
+    };
+    expect(kept(MAX_PATCH_CHARS - 1)).toBe(1);
+    expect(kept(MAX_PATCH_CHARS)).toBe(0);
+  });
+
   test('takes linear time for lists of lists and for ten thousand lists', () => {
     const nested = (last: number) =>
       Array.from({ length: 16 }, () => Array.from({ length: 16 }, () => Array.from({ length: 16 }, () => last)));

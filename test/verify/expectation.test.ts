@@ -162,6 +162,13 @@ describe('the expectations of a proposal', () => {
   });
 });
 
+test('the place is left out where the text as a whole is wrong', () => {
+  expect(() => compileExpectations('')).toThrow(/^The expectation has 0 characters\.$/);
+  expect(() => compileExpectations([{ name: 'long', cel: 'a'.repeat(4097) }])).toThrow(
+    /^The expectation long has 4097 characters\.$/,
+  );
+});
+
 describe('a hostile expectation', () => {
   const hostile: [string, string][] = [
     ['five megabytes', `post.a == "${'x'.repeat(5_000_000)}"`],

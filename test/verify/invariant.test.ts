@@ -86,6 +86,10 @@ describe('an invariant', () => {
     expect(await checked(stock(1), { ...stock(1), orders: { '1': {} } }, index)).toMatchObject({ ok: true });
   });
 
+  test('by a key that is no text names no table', () => {
+    expect(compiled({ name: 'odd', cel: 'state[1] == 2', reason: 'Odd.' })[0]?.tables).toEqual([]);
+  });
+
   test('over the whole state always applies', async () => {
     const any = { name: 'any', cel: 'state.all(table, size(state[table]) <= 1)', reason: 'One row at a time.' };
     expect(await checked({}, stock(1, 2), any)).toMatchObject({ ok: false });
@@ -98,6 +102,25 @@ describe('an invariant', () => {
     const none = { name: 'none', cel: 'state.t == null || size(state.t) < 1', reason: 'Not empty.' };
     expect(await checked({ t: { a: 1 } }, { t: { a: 1 } }, none)).toMatchObject({ ok: true });
     expect(await checked({ t: null }, { t: { a: 1 } }, none)).toMatchObject({ ok: false });
+  });
+
+  test('is blamed by the rows that changed, beside all that is no table of rows or is in one state only', async () => {
+    const strict = {
+      name: 'strict',
+      cel: 'state.mode == "strict" && size(state.floors) == 1 ? rows(state.products).all(p, p.stock >= 0) : true',
+      reason: 'Less than nothing.',
+    };
+    const rest = { mode: 'strict', floors: [0], nothing: null, flag: true };
+    expect(await checked({ ...stock(-3, 5), ...rest }, { ...stock(-3, -4), ...rest }, strict)).toMatchObject({
+      ok: false,
+    });
+    const before: State = { ...stock(-3, 5), ...rest, gone: { '1': {} } };
+    const after: State = { ...stock(-3, 4), ...rest, come: { '1': {} } };
+    expect(await checked(before, after, strict)).toEqual({
+      name: 'invariant.strict',
+      ok: true,
+      detail: 'It was broken before, and not by this action: Less than nothing.',
+    });
   });
 
   test('is a failed check when the evaluator is closed', async () => {
@@ -160,6 +183,12 @@ describe('a config with invalid invariants is refused', () => {
     expect(error).toMatchObject({ code: 'CONFIG_INVALID', field });
     expect(error.expected).toBeTruthy();
     expect(error.fix).toBeTruthy();
+  });
+
+  test('without a place where the text as a whole is wrong', () => {
+    expect(refusal({ shop: [{ ...STOCK, cel: '' }] }).message).toBe(
+      'The invariant stock-never-negative has 0 characters.',
+    );
   });
 
   test('with the place of what does not compile, and with what is expected', () => {

@@ -83,6 +83,13 @@ describe('a check', () => {
   });
 });
 
+test('a check reads up to 16 Mi characters of JSON, and not one more', async () => {
+  const of = (characters: number) =>
+    check(patient, 'size(post.text) > 1', { text: 'x'.repeat(characters - '{"text":""}'.length) });
+  expect(await of(16 * 1024 * 1024)).toEqual(HOLDS);
+  expect((await of(16 * 1024 * 1024 + 1)).detail).toMatch(/^The expectation is too costly: it reads 16777217 /);
+});
+
 describe('a rehearsal', () => {
   test('refuses what takes too long, with the name of the expectation and what would do', async () => {
     const one = runner({ deadlineMs: 50 });
@@ -191,6 +198,15 @@ describe('the thread', () => {
     expect(await result).toEqual(HOLDS);
   });
 
+  test('that answered late to a process that was busy is kept, and the next check is not taken for the late one', async () => {
+    const one = runner({ deadlineMs: 800 });
+    await check(one, 'true');
+    const results = Promise.all([check(one, 'post.a == 1', { a: 1 }), check(one, 'post.a == 2', { a: 2 })]);
+    const until = performance.now() + 1200;
+    while (performance.now() < until);
+    expect(await results).toEqual([HOLDS, HOLDS]);
+  });
+
   test('keeps the process alive while somebody waits for it, and not afterwards', async () => {
     const workers = () =>
       process.getActiveResourcesInfo().filter((name) => name === 'Worker' || name === 'MessagePort').length;
@@ -215,6 +231,18 @@ describe('those that wait', () => {
     expect(many.filter(({ ok }) => !ok)).toEqual([
       expect.objectContaining({ detail: expect.stringContaining('1000 others wait') as string }),
     ]);
+  });
+
+  test('are failed by the first close, for which no further thread is started', async () => {
+    const one = new ExpectationRunner({ deadlineMs: 20_000 });
+    const workers = () => process.getActiveResourcesInfo().filter((name) => name === 'Worker').length;
+    await check(one, 'true');
+    const idle = workers();
+    const waiting = [check(one, SLOW, ROWS(), { pre: ROWS() }), check(one, 'true'), check(one, 'true')];
+    await one.close();
+    for (const { detail } of await Promise.all(waiting))
+      expect(detail).toBe('The expectation was not evaluated: the evaluator is closed.');
+    expect(workers()).toBeLessThanOrEqual(idle);
   });
 
   test('are failed when it is closed, at once, and so are those that come later', async () => {

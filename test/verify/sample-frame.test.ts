@@ -118,6 +118,11 @@ describe('taking a sample', () => {
     await expect(take(unserializable, false)).rejects.toMatchObject({ code: 'INVALID_JSON' });
   });
 
+  test('names the place of what is no JSON', async () => {
+    const unserializable = () => Promise.resolve({ t: new Date() } as unknown as State);
+    await expect(take(unserializable, false)).rejects.toThrow(/^sample\.t /);
+  });
+
   test('carries as much as history can, and not a byte more', async () => {
     const of = (bytes: number) => () => Promise.resolve({ t: 'x'.repeat(bytes - '{"t":""}'.length) });
     expect(await take(of(MAX_SAMPLE_BYTES), false)).toHaveProperty('state');

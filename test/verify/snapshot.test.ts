@@ -29,6 +29,16 @@ describe('a snapshot', () => {
     expect(snapshot).toEqual({ digest: digest(large), count: 1, tookMs: 0 });
   });
 
+  test('counts a table that is a single value, null too, as one row', () => {
+    expect(takeSnapshot({ t: null, u: 'x', v: [1, 2], w: {} }, 0).snapshot.count).toBe(4);
+  });
+
+  test('names the place of what is no JSON', () => {
+    expect(() => takeSnapshot({ t: { '1': { value: new Date(0) as unknown as Json } } }, 0)).toThrow(
+      /^state\.t\.1\.value /,
+    );
+  });
+
   test('counts bytes, not characters', () => {
     expect(takeSnapshot({ t: { '1': { text: 'я'.repeat(40_000) } } }, 0).large).toBeDefined();
   });

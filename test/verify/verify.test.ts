@@ -260,6 +260,11 @@ describe('what a tool that was written without types says of its checks', () => 
     ]);
   });
 
+  test('has no detail where it says none', async () => {
+    const [check] = await verified();
+    expect(check).not.toHaveProperty('detail');
+  });
+
   test('that its verification failed is a check that does not hold', async () => {
     const broken = () => {
       throw new Error('no such column');

@@ -61,6 +61,11 @@ describe('the readings', () => {
     });
   });
 
+  test('that are one are told as one', async () => {
+    const { ended } = await wait(within(5000), () => ({ expect: true }));
+    expect(ended).toMatchObject({ checks: [{ name: 'expect', ok: true, detail: 'Held after 0 ms (1 reading).' }] });
+  });
+
   test("wait for the tool's own checks as long as for the expectation", async () => {
     const { ended } = await wait(within(1000), (at) => ({ derived: at >= 700, expect: true }));
     expect(ended).toMatchObject({

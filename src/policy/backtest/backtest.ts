@@ -93,7 +93,7 @@ class Backtest {
     const before = decisionOf(record, this.#candidate);
     const asked = why === undefined ? ask(this.#candidate, decided, sameSchema) : undefined;
     const then = recorded && this.#asked(decided, recorded, asked);
-    if (why !== undefined || before === undefined || asked === undefined) {
+    if (before === undefined || asked === undefined) {
       this.#tally.undecided(record, why ?? 'no decision was recorded');
       // What it held was held all the same.
       this.#holdings.plan(record, { before: then?.limits, now: then?.limits, happens: record.holds.length > 0 });
@@ -118,7 +118,7 @@ class Backtest {
     };
     this.#holdings.plan(record, { before: then?.limits, now: resolved?.limits, ...course });
     this.#planHistory(decided, recorded, course);
-    this.#noteExhausted(record, resolved?.limits ?? [], readings);
+    this.#noteExhausted(decided, resolved?.limits ?? [], readings);
     const change: DecisionChange | undefined =
       kind === undefined
         ? undefined
@@ -169,18 +169,19 @@ class Backtest {
 
   /** What the recorded policy asked of its limits. Where the candidate's limits are the same text, they ask the same. */
   #asked(record: DecidedRecord, recorded: RecordedBundle, asked: Asked | undefined): ResolvedLimits | undefined {
-    if (asked?.kind === 'asked' && sameFile(recorded, this.#candidate.bundle, LIMITS_FILE)) return asked.resolved;
-    const translate = asked?.kind === 'asked' ? this.#translationOf(recorded) : undefined;
-    if (translate !== undefined && asked?.kind === 'asked')
-      return { ...asked.resolved, limits: translate(asked.resolved.limits) };
+    if (asked?.kind === 'asked') {
+      if (sameFile(recorded, this.#candidate.bundle, LIMITS_FILE)) return asked.resolved;
+      const translate = this.#translationOf(recorded);
+      if (translate !== undefined) return { ...asked.resolved, limits: translate(asked.resolved.limits) };
+    }
     const policy = this.#policyOf(recorded);
     const own = policy && ask(policy, record, true);
     return own?.kind === 'asked' ? own.resolved : undefined;
   }
 
-  #noteExhausted(record: DecisionRecord, limits: readonly ResolvedLimit[], readings: readonly LimitReading[]): void {
+  #noteExhausted(record: DecidedRecord, limits: readonly ResolvedLimit[], readings: readonly LimitReading[]): void {
     const had = new Map(
-      (record.facts?.limits ?? []).map((figure): [string, LimitFigure] => [`${figure.limit}\n${figure.key}`, figure]),
+      (record.facts.limits ?? []).map((figure): [string, LimitFigure] => [`${figure.limit}\n${figure.key}`, figure]),
     );
     for (const [index, { limit, key, fits }] of readings.entries()) {
       if (fits || had.get(`${limit}\n${key}`)?.fits === false) continue;

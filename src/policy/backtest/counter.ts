@@ -114,7 +114,7 @@ export class CounterModel {
 
   /** Moves the window on. A clock that was set back does not bring an old window back. */
   roll(at: number): void {
-    const newest = this.width === 0 ? 0 : Math.max(this.slot, slotOf(at, this.width, this.zone));
+    const newest = Math.max(this.slot, slotOf(at, this.width, this.zone));
     if (this.keep > 0) {
       while ((this.slots[0] ?? Infinity) < newest - this.keep) {
         this.used = sum(this.used, -(this.slotUsed[0] ?? 0));
@@ -137,9 +137,9 @@ export class CounterModel {
     const good = this.kind === 'breaker' ? sum(...this.slotHeld) : this.held;
     Object.assign(this, { width, keep, zone });
     this.slot = slotOf(at, width, zone);
-    this.slots = keep === 0 ? [] : [this.slot];
-    this.slotUsed = keep === 0 ? [] : [this.used];
-    this.slotHeld = keep === 0 ? [] : [good];
+    this.slots = [this.slot];
+    this.slotUsed = [this.used];
+    this.slotHeld = [good];
   }
 
   add(slot: number, used: number, held: number): void {

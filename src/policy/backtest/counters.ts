@@ -49,14 +49,12 @@ export class Counters {
     if (ask.kind === 'rate') {
       if (own !== undefined) return;
       counter.fullAt = Math.max(counter.fullAt ?? 0, at) + ask.width;
-      counter.width = ask.width;
-      counter.slot = 0;
       holds.set(id, { ...heldIn(counter, ask, 1), counter: id, status: 'taken' });
       return;
     }
     if (ask.kind === 'breaker') {
       if (own?.status === 'held') counter.held -= own.amount;
-      const probe = counter.openUntil !== undefined && at >= counter.openUntil;
+      const probe = at >= (counter.openUntil ?? Infinity);
       if (probe) counter.held += 1;
       const hold = { ...heldIn(counter, ask, probe ? 1 : 0), opened: probe ? counter.opened : undefined };
       this.#keep(holds, id, { ...hold, counter: id, status: 'held' });

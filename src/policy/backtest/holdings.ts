@@ -55,8 +55,7 @@ export class Holdings {
     if (plan.happens) {
       for (const limit of plan.now ?? []) {
         const id = idOf(limit.demand);
-        const hold = plan.newly === true ? undefined : recorded.get(id);
-        const how = settledAs(limit, hold, then.get(id), record, plan.newly === true);
+        const how = settledAs(limit, recorded.get(id), then.get(id), record, plan.newly === true);
         this.#worlds.candidate.settle(tenant, actionId, limit.demand, how, at);
       }
     }
@@ -97,17 +96,18 @@ function asRecorded({ kind, status, amount }: RecordedHold, record: DecisionReco
   }
 }
 
-function spentOf({ settled }: ResolvedLimit, { result }: DecisionRecord): number | undefined {
-  if (settled === undefined || result === undefined) return undefined;
+/** What was spent of a budget, by what the tool answered. Undefined where nothing tells: then what was held is spent. */
+export function spentOf({ settled }: ResolvedLimit, { result }: DecisionRecord): number | undefined {
+  if (result === undefined) return undefined;
   try {
-    return settled(result);
+    return settled?.(result);
   } catch {
     return undefined;
   }
 }
 
 /** What a breaker is told: nothing of what never reached the tool. */
-function resultOf({ status, attempted }: DecisionRecord): HoldSpending['result'] {
+export function resultOf({ status, attempted }: DecisionRecord): HoldSpending['result'] {
   if (status === 'success') return 'good';
   if (status === 'mismatch' || status === 'unknown') return 'bad';
   return status === 'failed' && attempted ? 'bad' : undefined;

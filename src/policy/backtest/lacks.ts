@@ -1,5 +1,4 @@
 /** What a policy reads that a record does not have: such a record cannot be decided again, and guessing would be worse. */
-import type { DecisionRecord } from '../../action/decision-record.js';
 import type { Policy } from '../compile.js';
 import { HISTORY_FILE, type HistorySet } from '../history/fact.js';
 import { LIMITS_FILE } from '../limits/limit.js';
@@ -92,8 +91,8 @@ function declaresInput(policy: Policy, { facts }: DecidedRecord): boolean {
   }
 }
 
-function hasFigure({ facts }: DecisionRecord, policy: string): boolean {
-  return facts?.limits?.some(({ limit }) => `limit:${limit}` === policy) === true;
+function hasFigure({ facts }: DecidedRecord, policy: string): boolean {
+  return facts.limits?.some(({ limit }) => `limit:${limit}` === policy) === true;
 }
 
 function readScrubbed(pointer: string, readings: Readings): string | undefined {

@@ -12,7 +12,7 @@ export interface Moment {
 /** What ends comes before what begins at the same time: it made room. */
 const RANK: Readonly<Record<Moment['kind'], number>> = { settle: 0, decide: 1, place: 2 };
 
-/** Nothing is placed before it was decided, or settled before it was placed, whatever clocks said. */
+/** At one time, what ends comes first, and moments of one kind in the order of the records. Nothing is placed before it was decided, or settled before it was placed, whatever clocks said. */
 export function timeline(records: readonly DecisionRecord[]): readonly Moment[] {
   const moments = records.flatMap((record, index): readonly Moment[] => {
     const decided = microsecondsOf(record.decidedAt);
@@ -25,7 +25,7 @@ export function timeline(records: readonly DecisionRecord[]): readonly Moment[] 
       { kind: 'settle', index, at: settle },
     ];
   });
-  return moments.sort((a, b) => a.at - b.at || RANK[a.kind] - RANK[b.kind] || a.index - b.index);
+  return moments.sort((a, b) => a.at - b.at || RANK[a.kind] - RANK[b.kind]);
 }
 
 function held({ holds }: DecisionRecord): { readonly placed?: number; readonly settled?: number } {

@@ -67,13 +67,12 @@ function corrected(
   return retryAfterMs === undefined ? reading : { ...reading, retryAfterMs };
 }
 
-function windowEndsIn({ kind, amount, max, width, keep, zone }: Ask, at: number): number | undefined {
-  if (kind === 'concurrency' || amount > max || width === 0 || keep > 0) return undefined;
+function windowEndsIn({ amount, max, width, keep, zone }: Ask, at: number): number | undefined {
+  if (amount > max || width === 0 || keep > 0) return undefined;
   return Math.ceil((slotBegins(slotOf(at, width, zone) + 1, width, zone) - at) / 1000);
 }
 
 function sameAsk(one: Ask, other: Ask): boolean {
-  if (one === other) return true;
   return (Object.keys(one) as (keyof Ask)[]).every((field) => one[field] === other[field]);
 }
 

@@ -223,6 +223,6 @@ function toLimit(id: string, shape: LimitShape, { when, amount, settled }: Expre
 function windowOf({ window, timezone }: Pick<Extract<LimitShape, { kind: 'count' }>, 'window' | 'timezone'>): {
   readonly window?: LimitWindow;
 } {
-  if (window?.kind !== 'fixed' || timezone === undefined) return window === undefined ? {} : { window };
-  return { window: { ...window, timezone } };
+  if (window === undefined) return {};
+  return { window: window.kind === 'fixed' && timezone !== undefined ? { ...window, timezone } : window };
 }

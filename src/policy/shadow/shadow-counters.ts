@@ -3,10 +3,10 @@
  * pass now. Nothing is held in the ledger. It counts what really happened, but for what one of these limits would have denied.
  */
 import type { DecisionRecord } from '../../action/decision-record.js';
-import type { Json } from '../../action/json.js';
 import { DISPOSITIONS, type LimitDemand, type LimitReading } from '../../action/limits.js';
 import { ask, type DecidedRecord } from '../backtest/redecide.js';
 import { Counters, type HoldSpending } from '../backtest/counters.js';
+import { resultOf, spentOf } from '../backtest/holdings.js';
 import { microsecondsOf } from '../backtest/windows.js';
 import type { Policy } from '../compile.js';
 import type { ResolvedLimit } from '../limits/resolved.js';
@@ -87,24 +87,8 @@ function beganAt({ holds, decidedAt }: DecisionRecord): number {
   return Math.max(microsecondsOf(decidedAt), ...holds.map(({ placedAt }) => microsecondsOf(placedAt)));
 }
 
-function spending({ settled }: ResolvedLimit, { status, attempted, result }: DecisionRecord): HoldSpending {
-  const disposition = DISPOSITIONS[status];
-  const bad = status === 'mismatch' || status === 'unknown' || (status === 'failed' && attempted);
-  return {
-    disposition,
-    result: status === 'success' ? 'good' : bad ? 'bad' : undefined,
-    spent:
-      disposition !== 'consume' || settled === undefined || result === undefined ? undefined : spent(settled, result),
-  };
-}
-
-/** Undefined where it cannot be computed: then what was held is spent. */
-function spent(settled: NonNullable<ResolvedLimit['settled']>, result: Json): number | undefined {
-  try {
-    return settled(result);
-  } catch {
-    return undefined;
-  }
+function spending(limit: ResolvedLimit, record: DecisionRecord): HoldSpending {
+  return { disposition: DISPOSITIONS[record.status], result: resultOf(record), spent: spentOf(limit, record) };
 }
 
 function keyOf(tenant: string, actionId: string): string {

@@ -74,6 +74,14 @@ describe('what a policy reads', () => {
     expect(new Readings(policyOf({ 'schema.cedarschema': text, 'tests/a.yaml': text })).mentions(name)).toBe(false);
   });
 
+  test('is in one file or another, and in nothing that two of them make together', () => {
+    const readings = new Readings(
+      policyOf({ 'a.cedar': 'context.amount', 'b.cedar': 'permit has', 'c.cedar': 'rows' }),
+    );
+    expect([readings.mentions('amount'), readings.mentions('amountpermit')]).toEqual([true, false]);
+    expect(new Readings(policyOf({ 'a.cedar': 'context.', 'b.cedar': 'amount' })).mentions('amount')).toBe(true);
+  });
+
   test('is looked for in history by its name alone', () => {
     const readings = new Readings(policyOf({ 'history.yaml': 'same: input.orderId' }));
     expect([readings.mentions('orderId'), readings.mentions('order'), readings.mentions('orderId')]).toEqual([
@@ -181,6 +189,17 @@ describe('a record can be decided again', () => {
     ).toBeUndefined();
   });
 
+  test('where that budget was measured, among others, and not where only others were', () => {
+    const decided = recordOf();
+    const capped = (...figures: string[]) => ({
+      ...decided,
+      facts: { ...factsOf(), limits: figures.map((limit) => ({ limit }) as LimitFigure) },
+      decision: { ...decided.decision!, violations: [{ policy: 'limit:delegation:d:EUR', reason: 'r' }] },
+    });
+    expect(why(capped('money', 'delegation:d:EUR', 'few'), policyOf({}))).toBeUndefined();
+    expect(why(capped('money', 'delegation:d:USD'), policyOf({}))).toMatch(/^a delegation capped/);
+  });
+
   test.each<[string, Policy, string | undefined]>([
     ['/proposal/input/amount', policyOf({ 'a.cedar': 'context.input.amount' }), 'amount'],
     ['/proposal/input/amount', policyOf({ 'a.cedar': 'context.input.other' }), undefined],
@@ -199,6 +218,16 @@ describe('a record can be decided again', () => {
     ['/result/amount', policyOf({ 'limits.yaml': 'settled: result.amount' }), 'amount'],
     ['/factsheet/amount', policyOf({ 'a.cedar': 'context.amount' }), undefined],
     ['/approvals/0/approver', policyOf({ 'a.cedar': 'context.approver' }), undefined],
+    ['/decision/facts/amount', policyOf({ 'a.cedar': 'context.amount' }), undefined],
+    ['/approvals/0/result/amount', policyOf({ 'a.cedar': 'context.amount' }), undefined],
+    ['/facts', policyOf({ 'a.cedar': 'context.facts' }), 'facts'],
+    ['/result', policyOf({ 'limits.yaml': 'settled: context.result' }), 'result'],
+    ['/proposal/input/items/10', policyOf({ 'a.cedar': 'context.input.items' }), 'items'],
+    ['/proposal/input/line1', policyOf({ 'a.cedar': 'context.input.line1' }), 'line1'],
+    ['/proposal/input/2nd', policyOf({ 'a.cedar': 'context.input["2nd"]' }), '2nd'],
+    ['/proposal/input/', policyOf({ 'a.cedar': 'context.input[""]' }), 'input'],
+    ['/proposal/input/amount', policyOf({ 'limits.yaml': 'scope: trace' }, [{ scope: ['task'] }]), undefined],
+    ['/proposal/input/amount', policyOf({ 'limits.yaml': 'amount: input' }, [{ same: ['a'] }]), undefined],
   ])('not where %s was scrubbed and is read', (pointer, policy, name) => {
     const told = name === undefined ? undefined : `the policy may read ${name}, which was scrubbed (${pointer})`;
     expect(why(recordOf({ scrubbed: ['/x', pointer] }), policy)).toBe(told);
@@ -450,6 +479,46 @@ describe('two worlds', () => {
     worlds.recorded.place('acme', 'b', breaker, NOON - 1000);
     worlds.recorded.settle('acme', 'b', breaker, { disposition: 'consume', result: 'bad' }, NOON - 1_000_000);
     expect(read(worlds, breaker, breaker, known)).toMatchObject({ state: 'open', retryAfterMs: 60_000 });
+  });
+
+  test('of a breaker differ where one lets through to try, and the other has never opened', () => {
+    const breaker: LimitDemand = {
+      limit: 'l',
+      key: 'k',
+      kind: 'breaker',
+      windowMs: 3_200_000,
+      minimum: 1,
+      ratio: 1,
+      openMs: 60_000,
+      probes: 1,
+    };
+    const worlds = new Worlds();
+    const long = NOON - 40 * 100_000_000;
+    worlds.candidate.place('acme', 'b', breaker, long);
+    worlds.candidate.settle('acme', 'b', breaker, { disposition: 'consume', result: 'bad' }, long);
+    const known = [figureOf({ kind: 'breaker', used: 0, held: 0, max: 1, left: 1, state: 'closed' })];
+    expect(read(worlds, breaker, breaker, known)).toMatchObject({ used: 0, held: 0, left: 1, state: 'half_open' });
+  });
+
+  test('say when there is room again of as much as the maximum, and for leases not', () => {
+    const window = { kind: 'fixed', ms: 7_200_000 } as const;
+    const full = [figureOf({ fits: false, retryAfterMs: 5 })];
+    expect(read(new Worlds(), budget({ max: 8, amount: 8, window }), budget({ window }), full)).toMatchObject({
+      fits: false,
+      retryAfterMs: 7_200_000,
+    });
+    const lease = (max: number): LimitDemand => ({ limit: 'l', key: 'k', kind: 'concurrency', max });
+    const held = [figureOf({ kind: 'concurrency', used: 0, held: 3, max: 3, left: 0, fits: false })];
+    expect(read(new Worlds(), lease(2), lease(3), held)).toStrictEqual({
+      limit: 'l',
+      key: 'k',
+      kind: 'concurrency',
+      max: 2,
+      used: 0,
+      held: 3,
+      left: 0,
+      fits: false,
+    });
   });
 
   test('say when there is room again: as counted, with the end of the window, or as was read', () => {

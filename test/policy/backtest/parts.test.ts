@@ -7,8 +7,7 @@ import type { HistoryQuery } from '../../../src/action/history.js';
 import type { LimitDemand } from '../../../src/action/limits.js';
 import type { OutcomeStatus } from '../../../src/action/outcome.js';
 import { changeKind, rulesOf, standingOf, toTheLetter, type Standing } from '../../../src/policy/backtest/change.js';
-import { Counters } from '../../../src/policy/backtest/counters.js';
-import { sum } from '../../../src/policy/backtest/counter.js';
+import type { Counters } from '../../../src/policy/backtest/counters.js';
 import { HistoryMarks } from '../../../src/policy/backtest/histories.js';
 import { Holdings } from '../../../src/policy/backtest/holdings.js';
 import {
@@ -223,6 +222,22 @@ describe('a change', () => {
     ).toBeUndefined();
   });
 
+  test('is of terms, where the same rules say something else', () => {
+    const other = (before: Partial<Decision>, after: Partial<Decision>) =>
+      changeKind(
+        { decision: { ...DECISION, ...before }, standing: 'asked' },
+        { decision: { ...DECISION, ...after }, standing: 'asked', queued: false },
+        { waited: false, letter: false },
+      );
+    const violation = (policy: string) => ({ violations: [{ policy, reason: 'r' }] });
+    expect(other({ code: 'POLICY_DENIED' }, { code: 'LIMIT_EXCEEDED' })).toBe('other-terms');
+    expect(other(violation('v'), violation('w'))).toBe('other-terms');
+    expect(other({ requirements: [REQUIREMENT] }, { requirements: [{ ...REQUIREMENT, quorum: 2 }] })).toBe(
+      'other-terms',
+    );
+    expect(other(violation('v'), { violations: [{ policy: 'v', reason: 'other' }] })).toBeUndefined();
+  });
+
   test('to the letter is everything but which policy decided', () => {
     expect(toTheLetter(DECISION, { ...DECISION, policyDigest: digestText('y') })).toBe(true);
     expect(toTheLetter(DECISION, { ...DECISION, reason: 'other' })).toBe(false);
@@ -336,310 +351,6 @@ describe('marks of history', () => {
   });
 });
 
-describe('counters in memory', () => {
-  const NOON = at('2025-01-01T12:00:00Z');
-  const budget = (
-    amount: number,
-    more: Partial<Extract<LimitDemand, { kind: 'budget' | 'count' }>> = {},
-  ): LimitDemand => ({
-    limit: 'l',
-    key: 'k',
-    kind: 'budget',
-    amount,
-    max: 10,
-    unit: 'EUR',
-    ...more,
-  });
-  const fixed = { window: { kind: 'fixed', ms: 3_600_000 } } as const;
-  const sliding = { window: { kind: 'sliding', ms: 3_200_000 } } as const;
-
-  test('of a budget count what is held, then what was spent, and give back what was not', () => {
-    const counters = new Counters();
-    const read = (amount = 1) => {
-      const { used, held, left, fits } = counters.read('acme', 'asks', budget(amount), NOON);
-      return [used, held, left, fits];
-    };
-    expect(read(10)).toEqual([0, 0, 10, true]);
-    expect(read(11)).toEqual([0, 0, 10, false]);
-    counters.place('acme', 'a', budget(4), NOON);
-    counters.place('acme', 'a', budget(4), NOON);
-    expect(read()).toEqual([0, 4, 6, true]);
-    counters.place('acme', 'a', budget(3), NOON);
-    expect(read(7)).toEqual([0, 3, 7, true]);
-    expect(read(7.01)).toEqual([0, 3, 7, false]);
-    counters.settle('acme', 'a', budget(3), { disposition: 'consume', spent: 2.5 }, NOON);
-    expect(read()).toEqual([2.5, 0, 7.5, true]);
-    counters.settle('acme', 'a', budget(3), { disposition: 'consume', spent: 2.5 }, NOON);
-    expect(read()).toEqual([2.5, 0, 7.5, true]);
-    counters.place('acme', 'b', budget(2), NOON);
-    counters.settle('acme', 'b', budget(2), { disposition: 'release', spent: 2 }, NOON);
-    expect(read()).toEqual([2.5, 0, 7.5, true]);
-    counters.place('acme', 'c', budget(2), NOON);
-    counters.settle('acme', 'c', budget(2), { disposition: 'keep' }, NOON);
-    expect(read()).toEqual([2.5, 2, 5.5, true]);
-    counters.settle('acme', 'c', budget(2), { disposition: 'consume' }, NOON);
-    expect(read()).toEqual([4.5, 0, 5.5, true]);
-    expect(counters.read('other', 'asks', budget(1), NOON)).toMatchObject({ used: 0, left: 10 });
-  });
-
-  test('let an action read its own hold as room for itself, and nothing at all always fits', () => {
-    const counters = new Counters();
-    counters.place('acme', 'a', budget(9), NOON);
-    expect(counters.read('acme', 'a', budget(9), NOON)).toMatchObject({ held: 0, left: 10, fits: true });
-    expect(counters.read('acme', 'b', budget(2), NOON)).toMatchObject({ held: 9, left: 1, fits: false });
-    counters.place('acme', 'c', budget(5), NOON);
-    expect(counters.read('acme', 'd', budget(0), NOON)).toMatchObject({ left: 0, fits: true });
-    counters.forget('acme', 'a');
-    expect(counters.read('acme', 'a', budget(9), NOON)).toMatchObject({ held: 14, fits: false });
-  });
-
-  test('of a fixed window begin anew with it, and say when', () => {
-    const counters = new Counters();
-    counters.place('acme', 'a', budget(9, fixed), NOON);
-    const read = (when: number, amount = 2) => counters.read('acme', 'asks', budget(amount, fixed), when);
-    expect(read(NOON + 1000)).toMatchObject({ held: 9, fits: false, retryAfterMs: 3_599_999 });
-    expect(read(NOON, 11)).not.toHaveProperty('retryAfterMs');
-    expect(read(NOON + HOUR)).toMatchObject({ held: 0, left: 10, fits: true });
-    // What was held in the window that is over is settled in nothing.
-    counters.place('acme', 'b', budget(1, fixed), NOON + HOUR);
-    counters.settle('acme', 'a', budget(9, fixed), { disposition: 'consume' }, NOON + HOUR);
-    expect(read(NOON + HOUR)).toMatchObject({ used: 0, held: 1 });
-    // A clock that was set back brings no old window back.
-    expect(read(NOON)).toMatchObject({ used: 0, held: 1 });
-  });
-
-  test('of a sliding window forget by slots, never early', () => {
-    const counters = new Counters();
-    const slot = 100 * SECOND;
-    const first = Math.ceil(NOON / slot) * slot;
-    counters.place('acme', 'a', budget(6, sliding), first);
-    counters.settle('acme', 'a', budget(6, sliding), { disposition: 'consume' }, first);
-    counters.place('acme', 'b', budget(3, sliding), first + 10 * slot);
-    const read = (when: number, amount = 2) => counters.read('acme', 'asks', budget(amount, sliding), when);
-    expect(read(first + 32 * slot + slot - 1)).toMatchObject({ used: 6, held: 3, fits: false });
-    expect(read(first + 33 * slot)).toMatchObject({ used: 0, held: 3, fits: true });
-    expect(read(first + 10 * slot)).toMatchObject({ fits: false, retryAfterMs: 2_300_000 });
-    expect(read(first + 10 * slot, 8)).toMatchObject({ fits: false, retryAfterMs: 3_300_000 });
-  });
-
-  test('let an action keep what it was let hold over the maximum', () => {
-    const counters = new Counters();
-    counters.place('acme', 'a', budget(9), NOON);
-    const small = { max: 8 };
-    expect(counters.read('acme', 'a', budget(9, small), NOON)).toMatchObject({ left: 8, fits: true });
-    expect(counters.read('acme', 'a', budget(8.5, small), NOON)).toMatchObject({ fits: false });
-    counters.settle('acme', 'a', budget(9), { disposition: 'release' }, NOON);
-    expect(counters.read('acme', 'a', budget(9, small), NOON)).toMatchObject({ fits: false });
-  });
-
-  test('of a count and of a window in a zone go by the same rules', () => {
-    const counters = new Counters();
-    const berlin = { window: { kind: 'fixed', ms: 86_400_000, timezone: 'Europe/Berlin' } } as const;
-    const count: LimitDemand = { limit: 'n', key: '', kind: 'count', amount: 1, max: 2, unit: 'actions', ...berlin };
-    counters.place('acme', 'a', count, NOON);
-    counters.settle('acme', 'a', count, { disposition: 'consume', spent: 7 }, NOON);
-    expect(counters.read('acme', 'asks', count, NOON)).toMatchObject({
-      kind: 'count',
-      max: 2,
-      used: 1,
-      left: 1,
-      fits: true,
-    });
-    counters.place('acme', 'b', count, NOON);
-    const midnight = at('2025-01-01T23:00:00Z');
-    expect(counters.read('acme', 'asks', count, NOON)).toMatchObject({
-      fits: false,
-      retryAfterMs: (midnight - NOON) / 1000,
-    });
-    expect(counters.read('acme', 'asks', count, midnight - 1)).toMatchObject({ left: 0 });
-    expect(counters.read('acme', 'asks', count, midnight)).toMatchObject({ used: 0, held: 0, left: 2 });
-  });
-
-  test('of a sliding window forget also what is still held in it, slot by slot', () => {
-    const counters = new Counters();
-    const slot = 100 * SECOND;
-    const first = Math.ceil(NOON / slot) * slot;
-    const read = (when: number) => {
-      const { used, held } = counters.read('acme', 'asks', budget(1, sliding), when);
-      return [used, held];
-    };
-    counters.place('acme', 'a', budget(1, sliding), first);
-    counters.place('acme', 'b', budget(2, sliding), first + 1);
-    counters.place('acme', 'c', budget(3, sliding), first + 2 * slot);
-    counters.settle('acme', 'b', budget(2, sliding), { disposition: 'consume' }, first + slot);
-    expect(read(first + 2 * slot)).toEqual([2, 4]);
-    expect(read(first + 33 * slot)).toEqual([0, 3]);
-    counters.place('acme', 'd', budget(4, sliding), first + 33 * slot);
-    // What was held in a slot that is forgotten is settled in nothing.
-    counters.settle('acme', 'a', budget(1, sliding), { disposition: 'consume' }, first + 33 * slot);
-    expect(read(first + 33 * slot)).toEqual([0, 7]);
-    expect(read(first + 35 * slot)).toEqual([0, 4]);
-    expect(read(first + 66 * slot)).toEqual([0, 0]);
-  });
-
-  test('of a window that becomes another one put what they counted into its newest slot', () => {
-    const counters = new Counters();
-    counters.place('acme', 'a', budget(1, fixed), NOON);
-    counters.place('acme', 'b', budget(2, fixed), NOON);
-    counters.settle('acme', 'b', budget(2, fixed), { disposition: 'consume' }, NOON);
-    counters.place('acme', 'c', budget(3, sliding), NOON);
-    const read = (when: number, more: typeof sliding | typeof fixed = sliding) => {
-      const { used, held } = counters.read('acme', 'asks', budget(1, more), when);
-      return [used, held];
-    };
-    expect(read(NOON)).toEqual([2, 4]);
-    expect(read(NOON + 3200 * SECOND)).toEqual([2, 4]);
-    expect(read(NOON + 3400 * SECOND)).toEqual([0, 0]);
-    // The hold moved along: settled within the new window, it is counted there.
-    counters.settle('acme', 'a', budget(1, fixed), { disposition: 'consume' }, NOON);
-    expect(read(NOON)).toEqual([3, 3]);
-    expect(read(NOON, fixed)).toEqual([3, 3]);
-    const zoned = { window: { kind: 'fixed', ms: 86_400_000, timezone: 'Europe/Berlin' } } as const;
-    counters.place('acme', 'd', budget(1, zoned), NOON);
-    expect(counters.read('acme', 'asks', budget(1, zoned), NOON)).toMatchObject({ used: 3, held: 4 });
-    const day = { window: { kind: 'fixed', ms: 86_400_000 } } as const;
-    counters.place('acme', 'e', budget(1, day), NOON);
-    expect(counters.read('acme', 'asks', budget(1, day), NOON)).toMatchObject({ used: 3, held: 5 });
-  });
-
-  test('of a breaker forget old results, and give back a probe that is placed again', () => {
-    const counters = new Counters();
-    const slot = 100 * SECOND;
-    const first = Math.ceil(NOON / slot) * slot;
-    const breaker: LimitDemand = {
-      limit: 'b',
-      key: '',
-      kind: 'breaker',
-      windowMs: 3_200_000,
-      minimum: 3,
-      ratio: 0.5,
-      openMs: 60_000,
-      probes: 2,
-    };
-    const end = (id: string, result: 'good' | 'bad', when: number) => {
-      counters.place('acme', id, breaker, when);
-      counters.settle('acme', id, breaker, { disposition: 'consume', result }, when);
-    };
-    end('b1', 'bad', first);
-    end('g1', 'good', first);
-    end('b2', 'bad', first + 40 * slot);
-    end('g2', 'good', first + 40 * slot);
-    expect(counters.read('acme', 'asks', breaker, first + 40 * slot)).toMatchObject({ state: 'closed', used: 1 });
-    end('b3', 'bad', first + 40 * slot);
-    expect(counters.read('acme', 'asks', breaker, first + 40 * slot)).toMatchObject({ state: 'open', used: 2 });
-    const half = first + 40 * slot + 60 * SECOND;
-    counters.place('acme', 'p', breaker, half);
-    counters.place('acme', 'p', breaker, half);
-    expect(counters.read('acme', 'asks', breaker, half)).toMatchObject({
-      state: 'half_open',
-      held: 1,
-      left: 1,
-      fits: true,
-    });
-    expect(counters.read('acme', 'asks', breaker, half)).not.toHaveProperty('retryAfterMs');
-  });
-
-  test('of a window that is changed keep what they counted, and the holds in it', () => {
-    const counters = new Counters();
-    counters.place('acme', 'a', budget(4, fixed), NOON);
-    counters.place('acme', 'b', budget(1), NOON);
-    expect(counters.read('acme', 'asks', budget(1), NOON)).toMatchObject({ held: 5 });
-    counters.settle('acme', 'a', budget(4), { disposition: 'release' }, NOON);
-    expect(counters.read('acme', 'asks', budget(1), NOON + DAY)).toMatchObject({ held: 1 });
-  });
-
-  test('of a rate take a token each, which come back one at a time', () => {
-    const counters = new Counters();
-    const rate: LimitDemand = { limit: 'r', key: '', kind: 'rate', capacity: 2, refillMs: 1000 };
-    const read = (when: number, action = 'asks') => counters.read('acme', action, rate, when);
-    counters.place('acme', 'a', rate, NOON);
-    counters.place('acme', 'a', rate, NOON);
-    expect(read(NOON)).toMatchObject({ max: 2, used: 1, held: 0, left: 1, fits: true });
-    counters.place('acme', 'b', rate, NOON);
-    expect(read(NOON)).toMatchObject({ used: 2, left: 0, fits: false, retryAfterMs: 1000 });
-    expect(read(NOON, 'a')).toMatchObject({ used: 2, fits: true });
-    expect(read(NOON + 999_999)).toMatchObject({ fits: false, retryAfterMs: 1 });
-    expect(read(NOON + SECOND)).toMatchObject({ used: 1, fits: true });
-    counters.settle('acme', 'a', rate, { disposition: 'release' }, NOON);
-    expect(read(NOON)).toMatchObject({ used: 2 });
-    expect(read(NOON + 5 * SECOND)).toMatchObject({ used: 0, left: 2 });
-  });
-
-  test('of concurrency are free again, however an action ends', () => {
-    const counters = new Counters();
-    const lease: LimitDemand = { limit: 'c', key: '', kind: 'concurrency', max: 1 };
-    for (const disposition of ['consume', 'release'] as const) {
-      counters.place('acme', disposition, lease, NOON);
-      expect(counters.read('acme', 'asks', lease, NOON)).toMatchObject({ held: 1, left: 0, fits: false });
-      counters.settle('acme', disposition, lease, { disposition }, NOON);
-      expect(counters.read('acme', 'asks', lease, NOON)).toMatchObject({ used: 0, held: 0, fits: true });
-    }
-    counters.place('acme', 'x', lease, NOON);
-    expect(counters.read('acme', 'asks', lease, NOON)).not.toHaveProperty('retryAfterMs');
-  });
-
-  test('of a breaker open after bad results, let probes pass after a while, and close after good ones', () => {
-    const counters = new Counters();
-    const breaker: LimitDemand = {
-      limit: 'b',
-      key: '',
-      kind: 'breaker',
-      windowMs: 3_200_000,
-      minimum: 4,
-      ratio: 0.5,
-      openMs: 60_000,
-      probes: 2,
-    };
-    const read = (when: number) => {
-      const { state, left, fits } = counters.read('acme', 'asks', breaker, when);
-      return [state, left, fits];
-    };
-    const end = (id: string, result: 'good' | 'bad' | undefined, when: number, placed = when) => {
-      counters.place('acme', id, breaker, placed);
-      counters.settle('acme', id, breaker, { disposition: 'consume', result }, when);
-    };
-    expect(read(NOON)).toEqual(['closed', 2, true]);
-    end('g1', 'good', NOON);
-    end('g2', 'good', NOON);
-    end('none', undefined, NOON);
-    end('b1', 'bad', NOON);
-    expect(read(NOON)).toEqual(['closed', 2, true]);
-    end('b2', 'bad', NOON);
-    expect(read(NOON)).toEqual(['open', 0, false]);
-    expect(counters.read('acme', 'asks', breaker, NOON + SECOND)).toMatchObject({ used: 2, retryAfterMs: 59_000 });
-    const half = NOON + 60 * SECOND;
-    expect(read(half - 1)).toEqual(['open', 0, false]);
-    expect(read(half)).toEqual(['half_open', 2, true]);
-    counters.place('acme', 'p1', breaker, half);
-    counters.place('acme', 'p2', breaker, half);
-    expect(read(half)).toEqual(['half_open', 0, false]);
-    expect(counters.read('acme', 'p1', breaker, half)).toMatchObject({ left: 1, fits: true });
-    counters.settle('acme', 'p1', breaker, { disposition: 'consume', result: 'good' }, half);
-    expect(read(half)).toEqual(['half_open', 1, true]);
-    counters.settle('acme', 'p2', breaker, { disposition: 'consume', result: 'bad' }, half);
-    expect(read(half)).toEqual(['open', 0, false]);
-    const again = half + 60 * SECOND;
-    // What was on its way since before it opened tells nothing.
-    counters.place('acme', 'q1', breaker, again);
-    counters.place('acme', 'q2', breaker, again);
-    end('old', 'good', again, half);
-    expect(read(again)).toEqual(['half_open', 0, false]);
-    counters.settle('acme', 'q1', breaker, { disposition: 'keep', result: 'good' }, again);
-    counters.settle('acme', 'q2', breaker, { disposition: 'consume', result: 'good' }, again);
-    expect(read(again)).toEqual(['closed', 2, true]);
-    expect(counters.read('acme', 'asks', breaker, again)).toMatchObject({ used: 0, held: 0 });
-  });
-
-  test('add sums of money without the errors of binary fractions', () => {
-    expect(sum(0.1, 0.2)).toBe(0.3);
-    expect(sum(1e9, 0.1, 0.2)).toBe(1_000_000_000.3);
-    expect(sum(0.3, -0.1, -0.2)).toBe(0);
-    expect(Object.is(sum(-0.1, 0.1), 0)).toBe(true);
-    expect(sum()).toBe(0);
-    expect(sum(1.5, 1.5)).toBe(3);
-  });
-});
-
 describe('what recorded actions hold in both worlds', () => {
   const limit = (
     amount: number,
@@ -728,6 +439,53 @@ describe('what recorded actions hold in both worlds', () => {
     expect(now({ result: 4 }, failing)).toBe('now settle {"disposition":"consume","result":"good"}');
   });
 
+  test('is spent as it was asked for where there is no result, whatever would be spent of one', () => {
+    const settled = limit(6, { settled: () => 8 });
+    const now = (more: Partial<DecisionRecord>) =>
+      went(recordOf({ holds: [holdOf()], ...more }), { before: [limit(5)], now: [settled], happens: true }).at(-1);
+    expect(now({})).toBe('now settle {"disposition":"consume","result":"good"}');
+    expect(now({ result: null })).toBe('now settle {"disposition":"consume","result":"good","spent":8}');
+  });
+
+  test('is told apart by tenant, by action, and by limit, key and kind', () => {
+    const told: string[] = [];
+    const world = {
+      place: (tenant: string, action: string, { limit: of, key }: LimitDemand) =>
+        void told.push(`place ${tenant} ${action} ${of} ${key}`),
+      settle: (tenant: string, action: string, { limit: of, key }: LimitDemand, how: object) =>
+        void told.push(`settle ${tenant} ${action} ${of} ${key} ${JSON.stringify(how)}`),
+      forget: () => undefined,
+    } as unknown as Counters;
+    const silent = { place: () => undefined, settle: () => undefined, forget: () => undefined } as unknown as Counters;
+    const holdings = new Holdings({ recorded: world, candidate: silent });
+    const asks = (of: string, key: string): ResolvedLimit => ({
+      ...limit(5),
+      demand: { limit: of, key, kind: 'budget', amount: 5, max: 10, unit: 'EUR' },
+    });
+    const records = [
+      recordOf({ holds: [holdOf({ amount: 1 }), holdOf({ key: 'j', amount: 2 }), holdOf({ limit: 'm', amount: 3 })] }),
+      recordOf({ tenant: 'other', holds: [holdOf({ amount: 4 })] }),
+      recordOf({ actionId: 'b', holds: [holdOf({ amount: 5 })] }),
+    ];
+    for (const record of records)
+      holdings.plan(record, { before: [asks('l', 'k'), asks('l', 'j'), asks('m', 'k')], now: [], happens: true });
+    for (const record of records) holdings.place(record, 0);
+    for (const record of records) holdings.settle(record, 1);
+    const settled = (spent: number) => JSON.stringify({ disposition: 'consume', spent });
+    expect(told).toEqual([
+      'place acme a l k',
+      'place acme a l j',
+      'place acme a m k',
+      'place other a l k',
+      'place acme b l k',
+      `settle acme a l k ${settled(1)}`,
+      `settle acme a l j ${settled(2)}`,
+      `settle acme a m k ${settled(3)}`,
+      `settle other a l k ${settled(4)}`,
+      `settle acme b l k ${settled(5)}`,
+    ]);
+  });
+
   test('is spent as it was asked for, of what is newly allowed or never got anywhere', () => {
     expect(
       went(recordOf({ holds: [holdOf()] }), { before: undefined, now: [limit(5)], happens: true, newly: true }).at(-1),
@@ -735,6 +493,27 @@ describe('what recorded actions hold in both worlds', () => {
     expect(
       went(recordOf({ status: 'denied', attempted: false }), { before: undefined, now: [limit(5)], happens: true }),
     ).toEqual(['now place 5', 'now settle {"disposition":"consume"}']);
+  });
+
+  test('is told to breakers as a good end of what is newly allowed, whatever became of it then', () => {
+    const denied = recordOf({ status: 'denied', attempted: false });
+    const plan = { before: undefined, now: [limit(0, {}, 'breaker')], happens: true };
+    expect(went(denied, { ...plan, newly: true }).at(-1)).toBe('now settle {"disposition":"consume","result":"good"}');
+    expect(went(denied, plan).at(-1)).toBe('now settle {"disposition":"consume"}');
+    // What was given up is neither good nor bad.
+    expect(went(recordOf({ status: 'cancelled' }), plan).at(-1)).toBe('now settle {"disposition":"release"}');
+  });
+
+  test('is settled by how it ended, where nothing was held then, or it is not known what was asked', () => {
+    const asks = { now: [limit(5)], happens: true };
+    expect(went(recordOf(), { ...asks, before: [limit(5)] })).toEqual([
+      'now place 5',
+      'now settle {"disposition":"consume","result":"good"}',
+    ]);
+    expect(went(recordOf({ holds: [holdOf({ amount: 3 })] }), { ...asks, before: undefined })).toEqual([
+      'now place 5',
+      'now settle {"disposition":"consume","result":"good"}',
+    ]);
   });
 
   test('of a breaker is told how it ended, if it was told then', () => {
@@ -978,6 +757,31 @@ describe('a report', () => {
       changes: { 'newly-denied': 1, 'newly-asked': 2, 'newly-allowed': 0 },
       amounts: { 'newly-denied': { EUR: 1 }, 'newly-asked': { EUR: 6 } },
     });
+  });
+
+  test('counts as the same to the letter what does not change, and nothing else', () => {
+    const tally = new Tally();
+    for (const letter of [true, true, true, false]) tally.redecided('2025-01-01', 'allow', 'allow', letter);
+    tally.redecided('2025-01-01', 'allow', 'deny', true, change('1'));
+    expect(tally.report(DIGEST).summary.toTheLetter).toBe(3);
+  });
+
+  test('has counters without room in the order of their first time, then of limits, then of keys', () => {
+    const tally = new Tally();
+    const put = (limit: string, key: string, at: string) => tally.exhausted({ limit, key, tenant: 'acme' }, at);
+    put('b', 'a', '2025-01-03');
+    put('a', 'c', '2025-01-02');
+    put('b', 'b', '2025-01-02');
+    put('b', 'a', '2025-01-03');
+    put('a', 'z', '2025-01-02');
+    put('c', 'y', '2025-01-01');
+    expect(tally.report(DIGEST).exhausted.map(({ limit, key }) => `${limit} ${key}`)).toEqual([
+      'c y',
+      'a c',
+      'a z',
+      'b b',
+      'b a',
+    ]);
   });
 
   test('tells which counters would have had no room, from when to when, for how many and how much', () => {

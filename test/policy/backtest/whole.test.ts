@@ -84,6 +84,21 @@ describe('a backtest', () => {
       expect(backtest(given, { candidate: none }).changes.map(({ actionId }) => actionId)).toEqual(['one', 'other']);
   });
 
+  test('takes what is newly allowed for a good end: it keeps a breaker closed that bad ends alone would open', () => {
+    const bad = { status: 'mismatch' } as const;
+    const scenes = [
+      refund('a', 0, 1, bad),
+      refund('x', 10, 5000),
+      refund('b', 20, 1, bad),
+      refund('c', 30, 1, bad),
+      refund('d', 40, 1),
+    ];
+    const breaker = '  failing: {kind: breaker, scope: tool, window: 1d, minimum: 3, ratio: 0.8, open: 10m}\n';
+    expect(kinds(tried(recorded(before, scenes), policy(breaker)))).toEqual({ x: 'newly-allowed' });
+    const without = scenes.filter(({ id }) => id !== 'x');
+    expect(kinds(tried(recorded(before, without), policy(breaker)))).toEqual({ d: 'newly-denied' });
+  });
+
   test('of nothing, and without more than a candidate, counts nothing', () => {
     expect(backtest([], { candidate: before })).toMatchObject({
       summary: { decisions: 0, undecided: 0, recordedUnder: [], candidate: before.digest },
