@@ -15,6 +15,7 @@ const LONGEST = [
   'radar/definitions',
   'radar/postgres',
   'radar/required',
+  'radar/lease',
   'chaos/broken-runtime',
   'hazards/limits',
   'prove/ways-in',
