@@ -4,9 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { asCountersignError, type CountersignError } from '../action/errors.js';
 import type { RadarAlert } from '../action/radar.js';
-import type { Ledger } from '../ledger/index.js';
+import { workerName, type Ledger } from '../ledger/index.js';
 import { RadarJudge, type RadarJudgeOptions } from './radar-judge.js';
-import { workerName } from '../worker-name.js';
 import type { RadarReader } from './source.js';
 
 export interface RadarOptions extends RadarJudgeOptions {

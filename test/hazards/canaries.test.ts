@@ -18,7 +18,7 @@ import type { Countersign } from '../../src/client/countersign.js';
 import type { CountersignConfig } from '../../src/config/config.js';
 import type { CanariesConfig, OversightConfig } from '../../src/config/oversight.js';
 import { canaryStanding } from '../../src/cli/canary-checks.js';
-import { workerName } from '../../src/worker-name.js';
+import { workerName } from '../../src/ledger/index.js';
 import { faultsFromEnv, type Faults } from '../../src/worker/faults.js';
 import type { WorkerOptions } from '../../src/worker/worker.js';
 import { startTestGateway, type Sender, type TestGateway } from '../support/gateway.js';
