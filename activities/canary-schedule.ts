@@ -3,10 +3,10 @@ import { Context } from '@temporalio/activity';
 import { CountersignError } from '../src/action/errors.js';
 import { digest } from '../src/action/json.js';
 import { canaryScheduleOf, differingMembers } from '../src/config/oversight.js';
+import { workerName } from '../src/ledger/index.js';
 import { drawCanaries } from './canary-round.js';
 import type { DueCanary } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { workerName } from '../src/worker-name.js';
 
 /** @throws CountersignError CANARY_INVALID (retryable: another worker may have the schedule in force), LEDGER_UNAVAILABLE */
 export async function drawByScheduleInForce(deps: Dependencies): Promise<readonly DueCanary[]> {

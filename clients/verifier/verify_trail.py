@@ -4,8 +4,8 @@
     python verify_trail.py acme.jsonl --keys public-keys.json [--anchors anchored.jsonl ...] [--json]
 
 It shares no code with Countersign: docs/trail.md describes the formats. It needs Python 3.11 and the package `cryptography`. It exits
-with 0 when everything verifies and with 1 when something does not; `problems` names what, and where. Time stamps beside anchors are
-counted and not checked: `openssl ts -verify` and `countersign trail verify --timestamp-ca` do that.
+with 0 when everything verifies and with 1 when something does not; `problems` names what, and where. `openGrants` were used by actions
+that have no receipt. Time stamps beside anchors are counted and not checked: `openssl ts -verify` and `countersign trail verify` do that.
 """
 import argparse
 import base64
@@ -26,8 +26,7 @@ TEXT, COUNT = (lambda value: isinstance(value, str)), (lambda value: type(value)
 LINES = {
     "trail": {"format": lambda value: value == FORMAT, "tenant": TEXT},
     "entry": {"seq": lambda value: COUNT(value) and value > 0, "hash": TEXT, "entry": TEXT, "evidence": TEXT},
-    "checkpoint": {"jws": TEXT},
-    "end": {"entries": COUNT, "checkpoints": COUNT},
+    "checkpoint": {"jws": TEXT}, "end": {"entries": COUNT, "checkpoints": COUNT},
 }
 
 
@@ -87,13 +86,12 @@ class Keys:
             named = json.dumps({"crv": "Ed25519", "kty": "OKP", "x": jwk["x"]}, separators=(",", ":"))
             kid = base64.urlsafe_b64encode(sha256(named.encode())).rstrip(b"=").decode()
             self.keys[kid] = Ed25519PublicKey.from_public_bytes(unpadded(jwk["x"]))
-            times = ((name, jwk[name]) for name in ("notBefore", "notAfter", "revokedAt") if name in jwk)
-            self.periods[kid] = {name: datetime.fromisoformat(time).timestamp() for name, time in times}
+            times = [name for name in ("notBefore", "notAfter", "revokedAt") if name in jwk]
+            self.periods[kid] = {name: datetime.fromisoformat(jwk[name]).timestamp() for name in times}
 
     def open(self, token: str, kind: str) -> tuple[str, dict]:
         """The key id and the claims of a token that verifies. Raises ValueError."""
-        match = COMPACT.fullmatch(token)
-        if match is None:
+        if (match := COMPACT.fullmatch(token)) is None:
             raise ValueError("no compact JWS with an Ed25519 signature")
         signed, head, payload, signature = match.groups()
         header = json.loads(unpadded(head))
@@ -110,17 +108,16 @@ class Keys:
 
 class Verification:
     def __init__(self, keys: Keys, anchors: list[str]) -> None:
-        self.keys, self.tenant, self.problems = keys, None, []
+        self.keys, self.tenant, self.problems, self.ended, self.comparable = keys, None, [], False, True
         self.line = self.entries = self.checkpoints = self.covered = self.withheld = self.anchored = 0
-        self.ended, self.comparable = False, True
         # The last of each: its number, and the hash that the next one names.
         self.last = self.receipt = self.checkpoint = (0, None)
         # The right edge of the Merkle tree (RFC 6962, 2.1): roots of its complete subtrees, largest first.
         self.size, self.peaks = 0, []
         self.anchors: dict[int, list[tuple[int, dict]]] = {}
-        self.revoked: list[tuple[int, float]] = []
+        self.revoked, self.vouchers = [], []
         self.granted: dict[str, dict[str, int]] = {}
-        self.vouchers: list[tuple[int, int]] = []
+        self.open: dict[int, dict] = {}
         for number, jws in enumerate(anchors, 1):
             try:
                 claims = keys.open(jws, "checkpoint")[1]
@@ -222,7 +219,10 @@ class Verification:
         wrong = not named.keys().isdisjoint(entered) if own else "receipt" in body and named != entered
         self.report("grant_entry", seq, "a grant has two entries, or the receipt does not name the one it has", wrong)
         if own:
-            self.granted[body["subject"]] = named | entered
+            self.granted[body["subject"]], grant = named | entered, body["grants"][0]
+            self.open[seq] = {"entry": seq, "actionId": body["subject"], "jti": grant["jti"], "usedAt": str(grant.get("usedAt", body["at"]))}
+        for entry in entered.values() if "receipt" in body else []:
+            self.open.pop(entry, None)
 
     def take_checkpoint(self, jws: str) -> None:
         self.checkpoints += 1
@@ -266,8 +266,8 @@ class Verification:
         for at, since in self.revoked:
             if not any(size >= at and iat < since for size, iat in self.vouchers):
                 self.report("key_revoked", at, "signed with a revoked key, and nothing shows that it was before")
-        counts = {name: getattr(self, name) for name in ("entries", "checkpoints", "covered", "withheld")}
-        return {"ok": not self.problems, "tenant": self.tenant, **counts, "anchors": self.anchored, "problems": self.problems}
+        told = {name: getattr(self, name) for name in ("tenant", "entries", "checkpoints", "covered", "withheld", "problems")}
+        return {"ok": not self.problems, **told, "anchors": self.anchored, "openGrants": list(self.open.values())}
 
 
 def text_of(name: str) -> str:

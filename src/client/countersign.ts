@@ -2,11 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { Connection, type Client } from '@temporalio/client';
 import type { CommandResult } from '../../activities/contract.js';
-import { asCountersignError, CountersignError } from '../action/errors.js';
+import { asCountersignError } from '../action/errors.js';
 import { dryRunDigest, type DryRun } from '../action/dry-run.js';
-import { withoutUndefined, type Digest } from '../action/json.js';
-import { proposerOf, type ActionView, type DecideReply, type Outcome, type OutcomeReply } from '../action/outcome.js';
-import { isProposedUnder } from '../action/principal.js';
+import { withoutUndefined } from '../action/json.js';
+import type { ActionView, DecideReply, Outcome, OutcomeReply } from '../action/outcome.js';
 import { parseProposal, proposalDigest, signedProposalDigest, type Proposal } from '../action/proposal.js';
 import type { CompensationView, SagaView } from '../action/saga.js';
 import { temporalSettings, type TemporalSettings, variable } from '../environment.js';
@@ -14,11 +13,11 @@ import { payloadEncryption, type PayloadEncryption } from '../privacy/data-conve
 import { readCredential, type Credential } from '../trust/index.js';
 import { actionHandle, restate, startAction } from './action.js';
 import { batchOf, decideBatch, signBatch, type BatchAnswer, type BatchedAction } from './batch.js';
-import { submitCommand, recordedOutcome } from './command-client.js';
+import { submitCommand } from './command-client.js';
 import { Calls } from './calls.js';
 import { connectTemporal } from './connection.js';
 import { dryRun } from './dry-run.js';
-import { conflict, unrecorded } from './failures.js';
+import { unrecorded } from './failures.js';
 import {
   compensationView,
   isOver,
@@ -30,6 +29,7 @@ import {
   type SagaInput,
   type SagaResult,
 } from './saga.js';
+import { OwnOutcomes } from './own-outcomes.js';
 import type { PendingAction } from './pending-action.js';
 import { Signing, type AttestedAgent } from './signing.js';
 import { decideUpdate, viewQuery } from '../../workflows/messages.js';
@@ -75,6 +75,7 @@ export class Countersign {
   readonly #settings: TemporalSettings;
   readonly #signing: Signing;
   readonly #calls: Calls;
+  readonly #outcomes: OwnOutcomes;
   readonly #close: () => Promise<void>;
 
   private constructor(
@@ -87,6 +88,7 @@ export class Countersign {
     this.#settings = settings;
     this.#signing = new Signing(holder);
     this.#calls = new Calls(temporal, settings);
+    this.#outcomes = new OwnOutcomes(temporal, settings, this.#signing);
     this.#close = close;
   }
 
@@ -141,7 +143,7 @@ export class Countersign {
     const tenant = this.#tenant();
     const { actionId } = proposal;
     const digest = proposalDigest(proposal);
-    const own = { tenant, actionId, digest };
+    const call = { tenant, actionId, digest };
     const signature = await this.#signing.sign(signedProposalDigest(proposal));
     const handle = actionHandle(this.temporal, tenant, actionId);
     const timeoutMs = options.timeoutMs ?? 60_000;
@@ -153,22 +155,22 @@ export class Countersign {
     const ask = (since?: string): Promise<OutcomeReply> =>
       begin(since).catch(async (error: unknown) => ({
         kind: 'outcome',
-        outcome: await this.#recordedInstead(error, { tenant, actionId }),
+        outcome: await this.#outcomes.insteadOf(error, call),
       }));
 
     let reply = await ask();
     if (reply.kind !== 'outcome') {
       // A repeated call gets the reply recorded for the first one: the action may have gone on since.
       const { status, runId } = await this.#calls.repeatedWithin(actionId, timeoutMs, () => handle.describe());
-      if (status.name === 'COMPLETED') return this.#own(await this.outcome(actionId, { tenant }), own);
+      if (status.name === 'COMPLETED') return this.#outcomes.of(call, await this.outcome(actionId, { tenant }));
       if (status.name !== 'RUNNING') reply = await ask(runId);
     }
-    if (reply.kind === 'outcome') return this.#own(reply.outcome, own);
+    if (reply.kind === 'outcome') return this.#outcomes.of(call, reply.outcome);
     if (reply.kind === 'unrecorded') throw unrecorded(actionId, reply.error);
     const view = await this.#calls.repeatedWithin(actionId, timeoutMs, () => this.view(actionId, tenant));
-    if (view.outcome !== undefined) return this.#own(view.outcome, own);
+    if (view.outcome !== undefined) return this.#outcomes.of(call, view.outcome);
     const pending = view.pending ?? reply.pending;
-    if (!this.#isOwn(pending.shown.agent.id)) throw conflict(actionId);
+    this.#outcomes.assertOwn(actionId, pending.shown.agent.id);
     await this.#calls.repeatedWithin(actionId, timeoutMs, () =>
       restate(handle, { proposal, signature }, pending.shown.proposal),
     );
@@ -301,7 +303,7 @@ export class Countersign {
   async outcome(actionId: string, options: { tenant?: string; timeoutMs?: number } = {}): Promise<Outcome> {
     const tenant = options.tenant ?? this.#tenant();
     try {
-      return await this.#latest(
+      return await this.#outcomes.latest(
         await this.#calls.onAction(tenant, actionId, (handle) =>
           options.timeoutMs === undefined
             ? handle.result()
@@ -309,7 +311,7 @@ export class Countersign {
         ),
       );
     } catch (error) {
-      return await this.#recordedInstead(error, { tenant, actionId });
+      return await this.#outcomes.insteadOf(error, { tenant, actionId });
     }
   }
 
@@ -362,41 +364,6 @@ export class Countersign {
     } catch (thrown) {
       return { status: 'open', actionId, error: asCountersignError(thrown).toJSON() };
     }
-  }
-
-  /**
-   * The outcome must be of this proposal, and of this agent or one under it: another one under the same id is a conflict, and so is the same
-   * call by another agent, who may not see what it came to. Only where a workflow was ended from outside may the answer be another's and
-   * the record still this one's.
-   */
-  async #own(outcome: Outcome, own: { tenant: string; actionId: string; digest: Digest }): Promise<Outcome> {
-    const isOwn = (one: Outcome): boolean => {
-      const proposer = proposerOf(one);
-      const isOthers = proposer !== undefined && !this.#isOwn(proposer);
-      return one.proposalDigest === own.digest && one.error?.code !== 'ACTION_CONFLICT' && !isOthers;
-    };
-    if (isOwn(outcome)) return this.#latest(outcome);
-    const recorded = await recordedOutcome(this.temporal, this.#settings, own);
-    if (recorded !== undefined && isOwn(recorded)) return recorded;
-    throw conflict(own.actionId);
-  }
-
-  /** A workflow that was ended from outside has no outcome; its action may have one by now. @throws the error, when it has none */
-  async #recordedInstead(error: unknown, action: { tenant: string; actionId: string }): Promise<Outcome> {
-    const ended = error instanceof CountersignError && error.code === 'EFFECT_UNKNOWN';
-    const recorded = ended ? await recordedOutcome(this.temporal, this.#settings, action) : undefined;
-    if (recorded === undefined) throw error;
-    return recorded;
-  }
-
-  /** A person may have resolved what the action's workflow had to leave unknown. */
-  async #latest(outcome: Outcome): Promise<Outcome> {
-    if (outcome.status !== 'unknown') return outcome;
-    return (await recordedOutcome(this.temporal, this.#settings, outcome)) ?? outcome;
-  }
-
-  #isOwn(proposer: string): boolean {
-    return isProposedUnder(this.#signing.agent.id, proposer);
   }
 
   #tenant(): string {

@@ -12,3 +12,4 @@ export * from './retention/index.js';
 export * from './rollout/index.js';
 export * from './subjects/index.js';
 export * from './trail/index.js';
+export { workerName } from './worker-name.js';

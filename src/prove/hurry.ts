@@ -34,11 +34,9 @@ async function open(world: World): Promise<Countersign> {
   const policies = path.join(folder, 'without-time');
   await writeBundle(policies, withShortApprovals(policy.bundle, APPROVAL_SECONDS));
   const settings = { ...temporal, taskQueue: `${temporal.taskQueue}-without-time` };
-  await world.startWorker({
-    config: { ...config, policies: { from: 'folder', path: policies } },
-    temporal: settings,
-    grantTtlSeconds: GRANT_SECONDS,
-    faults: HOLDING,
-  });
+  await world.startWorker(
+    { config: { ...config, policies: { from: 'folder', path: policies } }, temporal: settings, faults: HOLDING },
+    { grantTtlSeconds: GRANT_SECONDS },
+  );
   return world.connect(settings);
 }

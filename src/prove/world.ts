@@ -20,7 +20,7 @@ import {
   type Credential,
   type Keyring,
 } from '../trust/index.js';
-import { startWorker, type RunningWorker, type WorkerOptions } from '../worker/worker.js';
+import { startWorkerWith, type RunningWorker, type WorkerOptions } from '../worker/worker.js';
 import { OWNER, type Case, type ToolCases } from './cases.js';
 import type { CapturedLog } from './scratch/captured-log.js';
 import type { ScratchServers } from './scratch/servers.js';
@@ -113,9 +113,12 @@ export class World {
     return this.#client;
   }
 
-  async startWorker(overrides: Partial<WorkerOptions> = {}): Promise<RunningWorker> {
+  async startWorker(
+    overrides: Partial<WorkerOptions> = {},
+    settings: Parameters<typeof startWorkerWith>[0] = {},
+  ): Promise<RunningWorker> {
     const { config, temporal, ledgerUrl, keyring, log } = this.parts;
-    const worker = await startWorker({
+    const worker = await startWorkerWith(settings, {
       config,
       temporal,
       ledgerUrl,

@@ -4,9 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { asCountersignError, type CountersignError } from '../action/errors.js';
 import type { RadarAlert } from '../action/radar.js';
-import type { Ledger } from '../ledger/index.js';
+import { workerName, type Ledger } from '../ledger/index.js';
 import { RadarJudge, type RadarJudgeOptions } from './radar-judge.js';
-import { workerName } from '../worker-name.js';
 import type { RadarReader } from './source.js';
 
 export interface RadarOptions extends RadarJudgeOptions {
@@ -65,9 +64,7 @@ export class Radar {
   start(): void {
     const { leaseMs = LEASE_MS } = this.#options;
     // A round, and the pause after it, may take longer than a lease.
-    this.#renewal = setInterval(() => {
-      if (this.#open !== undefined && !this.#isAside) void this.#lease().catch(() => {});
-    }, leaseMs / 3);
+    this.#renewal = setInterval(() => this.#renew(), leaseMs / 3);
     this.#running = this.#run();
   }
 
@@ -104,7 +101,7 @@ export class Radar {
 
   /** @returns whether there is more to read at once */
   async #round(signal: AbortSignal): Promise<boolean> {
-    const { name, ledger, logger, tell } = this.#options;
+    const { name, ledger, tell } = this.#options;
     try {
       const open = await this.#reading();
       if (open === undefined) return false;
@@ -125,10 +122,7 @@ export class Radar {
       await reader.confirm(observed, signal);
       tell();
       if (observed.incomplete !== undefined) throw observed.incomplete;
-      this.#failures = 0;
-      if (this.#problem !== undefined) logger.info({ tool: name }, 'the radar looks again');
-      this.#problem = undefined;
-      this.#hasLooked = true;
+      await this.#looks(term);
       await this.#forget();
       return observed.more;
     } catch (thrown) {
@@ -149,16 +143,41 @@ export class Radar {
   }
 
   #lease(): ReturnType<Ledger['radar']['lease']> {
-    const { name, source, ledger, leaseMs = LEASE_MS } = this.#options;
-    return ledger.radar.lease({
+    return this.#options.ledger.radar.lease({ ...this.#said(), kind: this.#options.source.kind });
+  }
+
+  /** Keeps the source, and says nothing of it: it may come after what a round says. */
+  #renew(): void {
+    if (this.#open === undefined || this.#isAside) return;
+    const { name, ledger, leaseMs = LEASE_MS } = this.#options;
+    void ledger.radar
+      .renew({ source: name, reader: this.#reader, term: this.#open.term, leaseMs })
+      // The next one, or the next round, tries again.
+      .catch(() => {});
+  }
+
+  /** Says at once that it looks, where it did not: actions that must be watched wait for that. */
+  async #looks(term: number): Promise<void> {
+    const { name, ledger, logger } = this.#options;
+    const isNew = !this.#hasLooked || this.#problem !== undefined;
+    if (this.#problem !== undefined) logger.info({ tool: name }, 'the radar looks again');
+    this.#failures = 0;
+    this.#problem = undefined;
+    this.#hasLooked = true;
+    if (isNew) await ledger.radar.renew({ ...this.#said(), term });
+  }
+
+  /** How the source stands, as this reader last saw it. */
+  #said(): Omit<Parameters<Ledger['radar']['lease']>[0], 'kind'> {
+    const { name, leaseMs = LEASE_MS } = this.#options;
+    return {
       source: name,
-      kind: source.kind,
       reader: this.#reader,
       leaseMs,
       state: this.#problem !== undefined ? 'off' : this.#hasLooked ? 'watching' : undefined,
       problem: this.#problem === undefined ? undefined : `${this.#problem.message} ${this.#problem.fix ?? ''}`.trim(),
       ...this.#state,
-    });
+    };
   }
 
   #report(alerts: readonly RadarAlert[]): void {

@@ -1,4 +1,5 @@
 /** What a verification of a trail comes to. */
+import type { OpenGrant } from './grant-entries.js';
 import type { TrailProblem } from './problems.js';
 
 /** A checkpoint that a time-stamping authority was shown. */
@@ -26,12 +27,18 @@ export interface TrailReport {
   readonly timestamps: readonly StampedCheckpoint[];
   /** How many of their time stamps were not looked at, because no certificates to trust were given. */
   readonly timestampsUnchecked: number;
+  /** Grants that were used and whose action has no receipt: no problem of the trail, and for somebody to look into. The first 100. */
+  readonly openGrants: readonly OpenGrant[];
+  readonly openGrantCount: number;
+  /** How many of them were used longer ago than was asked for. */
+  readonly overdueGrants: number;
   /** The first 100. */
   readonly problems: readonly TrailProblem[];
   readonly problemCount: number;
 }
 
-const MAX_PROBLEMS = 100;
+/** How many of anything a report lists. */
+export const MOST_LISTED = 100;
 
 /** Problems as they are found: all are counted, the first are kept. */
 export class Problems {
@@ -40,6 +47,6 @@ export class Problems {
 
   add(problem: TrailProblem): void {
     this.count++;
-    if (this.first.length < MAX_PROBLEMS) this.first.push(problem);
+    if (this.first.length < MOST_LISTED) this.first.push(problem);
   }
 }

@@ -6,12 +6,12 @@ import { verifyCheckpoint } from '../trust/index.js';
 import { AnchoredCheckpoints, type AnchorLine } from './anchored.js';
 import { readEntry } from './entry.js';
 import { Evidence } from './evidence.js';
-import { GrantEntries } from './grant-entries.js';
+import { GrantEntries, isOverdue } from './grant-entries.js';
 import { FORMAT, readLine, type TrailLine } from './format.js';
 import type { TrailKeys } from './keys.js';
 import { Frontier, leafHash } from './merkle.js';
 import type { TrailProblemCode } from './problems.js';
-import { Problems, type TrailReport } from './report.js';
+import { MOST_LISTED, Problems, type TrailReport } from './report.js';
 import { SignatureTimes } from './signatures.js';
 import { StampedCheckpoints, type CheckTimestamp } from './stamped.js';
 
@@ -21,17 +21,19 @@ export interface VerifyTrailOptions {
   readonly anchors?: readonly AnchorLine[];
   /** Default: their time stamps are counted, and not looked at. */
   readonly checkTimestamp?: CheckTimestamp | undefined;
+  /** An open grant that was used before then is overdue. Default: none is. */
+  readonly overdueBefore?: Date | undefined;
 }
 
 /** @throws what reading the lines throws */
 export async function verifyTrail(
   lines: AsyncIterable<string>,
-  { keys, anchors = [], checkTimestamp }: VerifyTrailOptions,
+  { keys, anchors = [], checkTimestamp, overdueBefore }: VerifyTrailOptions,
 ): Promise<TrailReport> {
   const verification = new Verification(keys, checkTimestamp);
   await verification.expect(anchors);
   for await (const line of lines) await verification.take(line);
-  return verification.finish();
+  return verification.finish(overdueBefore);
 }
 
 class Verification {
@@ -84,13 +86,14 @@ class Verification {
     }
   }
 
-  finish(): TrailReport {
+  finish(overdueBefore: Date | undefined): TrailReport {
     if (!this.#ended)
       this.#report('end', this.#last.seq, `The file ends after entry ${this.#last.seq}, without its end.`);
     for (const size of this.#anchors.beyond(this.#last.seq, this.#tenant)) {
       this.#tellTruncated(size, 'An anchored checkpoint');
     }
     this.#times.finish();
+    const { open } = this.#grants;
     return {
       ok: this.#problems.count === 0,
       tenant: this.#tenant ?? '',
@@ -101,6 +104,9 @@ class Verification {
       anchors: this.#anchored,
       timestamps: this.#stamped.verified,
       timestampsUnchecked: this.#stamped.unchecked,
+      openGrants: open.slice(0, MOST_LISTED),
+      openGrantCount: open.length,
+      overdueGrants: overdueBefore === undefined ? 0 : open.filter((grant) => isOverdue(grant, overdueBefore)).length,
       problems: this.#problems.first,
       problemCount: this.#problems.count,
     };

@@ -82,7 +82,7 @@ export async function assemble(
     keyring,
     expectations,
     verification,
-    settings: settingsOf(config, options),
+    settings: settingsOf(config),
     ...(redaction === undefined ? {} : { redaction }),
     ...(notifier === undefined ? {} : { notifier }),
     anchors: config.trail?.anchors ?? [],
@@ -94,9 +94,9 @@ export async function assemble(
   return { deps, policy, connection, temporalSide };
 }
 
-function settingsOf(config: CountersignConfig, { grantTtlSeconds }: WorkerOptions): Dependencies['settings'] {
+function settingsOf(config: CountersignConfig): Dependencies['settings'] {
   return {
-    grantTtlSeconds: grantTtlSeconds ?? config.grantTtlSeconds ?? 60,
+    grantTtlSeconds: config.grantTtlSeconds ?? 60,
     selfApproval: config.selfApproval ?? false,
     lookUpMaxWaitMs: config.lookUpMaxWaitMs ?? 30_000,
     roles: { ...DEFAULT_ROLES, ...config.roles },

@@ -1,8 +1,7 @@
 /** Puts this worker's schedule of canaries in force, and says so where it takes the place of another. */
 import type { Logger } from 'pino';
 import { canaryScheduleOf, canarySettingsOf, differingMembers, type OversightConfig } from '../config/oversight.js';
-import type { Ledger } from '../ledger/index.js';
-import { workerName } from '../worker-name.js';
+import { workerName, type Ledger } from '../ledger/index.js';
 
 export async function putCanariesInForce(
   { canarySchedules }: Pick<Ledger, 'canarySchedules'>,

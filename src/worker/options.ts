@@ -28,8 +28,6 @@ export interface WorkerOptions {
   readonly reconcileEveryMs?: number;
   /** How often it is looked whether a ledger that was broken is whole again. Milliseconds, default 90 000. */
   readonly alarmLookEveryMs?: number;
-  /** How long a grant is good, where that has to be seen to end: less than a config may ask for. Default: the config's `grantTtlSeconds`. */
-  readonly grantTtlSeconds?: number;
   /** Where a test stops or fails the worker. Default: nowhere. */
   readonly faults?: Faults;
   /** Versions this worker. Default: the config's `deployment`, else it is not versioned. */

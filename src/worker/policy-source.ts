@@ -1,11 +1,10 @@
 /** Where a worker takes its policy from: the ledger, or a folder that it watches. */
-import { hostname } from 'node:os';
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Closing } from '../closing.js';
 import { folderRefused, policySourceOf, type CountersignConfig } from '../config/config.js';
 import type { PlacedPolicy } from '../action/policy-rollout.js';
-import type { Ledger } from '../ledger/index.js';
+import { workerName, type Ledger } from '../ledger/index.js';
 import { activePolicy, ActivePolicy, RolledOutPolicy, type Policy, type Reload } from '../policy/index.js';
 import { verifyPolicyChange, type Keyring } from '../trust/index.js';
 import { ProvenChanges } from './proven-changes.js';
@@ -49,7 +48,7 @@ export async function openPolicy(options: PolicySourceOptions, closing: Closing)
   const { config, ledger, logger, taskQueue, pollMs } = options;
   const source = policySourceOf(config);
   if (options.production) folderRefused(source);
-  const worker = `${process.pid}@${hostname()}/${randomUUID().slice(0, 8)}`;
+  const worker = `${workerName()}/${randomUUID().slice(0, 8)}`;
   const reporter = new PolicyReporter(ledger.rollout, { worker, taskQueue, source: source.from }, logger);
   closing.add(() => reporter.close());
   if (source.from === 'ledger') {

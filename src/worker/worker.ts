@@ -1,7 +1,7 @@
 /** A worker: assembles what the activities stand on, and polls. */
 import type { Worker } from '@temporalio/worker';
 import { CANARY_ROUND_MS } from '../../activities/canary-round.js';
-import { createActivities } from '../../activities/index.js';
+import { createActivities, type Dependencies } from '../../activities/index.js';
 import type { CatalogueTool } from '../action/catalogue.js';
 import { Closing } from '../closing.js';
 import { checkConfig } from '../config/config.js';
@@ -28,7 +28,15 @@ export type { RunningWorker, WorkerOptions } from './options.js';
  *
  * @throws CountersignError CONFIG_INVALID, POLICY_INVALID, KEYS_MISSING, KEYS_INVALID, LEDGER_UNAVAILABLE or TEMPORAL_UNAVAILABLE
  */
-export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
+export function startWorker(options: WorkerOptions): Promise<RunningWorker> {
+  return startWorkerWith({}, options);
+}
+
+/** A worker some of whose settings are none that a config may ask for: for who has to see something run out. @throws as `startWorker` does */
+export async function startWorkerWith(
+  settings: Partial<Dependencies['settings']>,
+  options: WorkerOptions,
+): Promise<RunningWorker> {
   const { temporal, logger, reconcileEveryMs = 60_000 } = options;
   const config = checkConfig(options.config, 'config');
   const decides = decidesWith(options.keyring);
@@ -54,7 +62,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     const version = decides ? versionOf(options, await buildIdOf(codePath)) : undefined;
     const alarms = { notifier: deps.notifier, temporal: temporalSide, lookEveryMs: options.alarmLookEveryMs };
     if (decides) await freezeWhatWasSetBack(ledger, temporalSide, alarms, logger);
-    const activities = alarming(createActivities(deps, concurrency), alarms, logger);
+    const set = { ...deps, settings: { ...deps.settings, ...settings } };
+    const activities = alarming(createActivities(set, concurrency), alarms, logger);
     const worker = await createWorker(connection, temporal, activities, {
       codePath,
       version,

@@ -442,6 +442,40 @@ describe('a batch', () => {
     });
   });
 
+  test('does not begin what stands beside an action of another agent', async () => {
+    const other = await stack.agent({ id: 'agent-8' });
+    const [first, second] = named(
+      'foreign',
+      on('plain', { where: { id: 12 } }),
+      on('plain', { where: { id: 13 } }),
+    ) as [ProposalInput, ProposalInput];
+    await agent.perform(first);
+    expect(await other.performAll([first, second])).toMatchObject({
+      begun: false,
+      actions: [{ decided: { error: { code: 'ACTION_CONFLICT' } } }, { decided: { effect: 'allow' } }],
+    });
+    expect(await agent.performAll([first, second])).toMatchObject({ begun: true });
+  });
+
+  test('is decided for each agent by itself, also while another one asks for the same', async () => {
+    const all = named('alike', on('plain', { where: { id: 14 } }), users(14));
+    await stack.worker?.stop();
+    const answers = Promise.all([agent, narrow].map((one) => one.performAll(all)));
+    answers.catch(() => {});
+    try {
+      await until(
+        () => agent.temporal.workflow.count(`WorkflowType = 'batch' AND ExecutionStatus = 'Running'`),
+        ({ count }) => count >= 2,
+      );
+    } finally {
+      await stack.startWorker();
+    }
+    expect(await answers).toMatchObject([
+      { begun: false, actions: [{ decided: { effect: 'allow' } }, { decided: { effect: 'deny' } }] },
+      { begun: false, actions: [{ decided: { error: { code: 'SCOPE_DENIED' } } }, { decided: { effect: 'deny' } }] },
+    ]);
+  });
+
   test('is begun once, however many ask for it at the same time', async () => {
     const all = named('twice', ...[5, 6, 7].map((id) => on('plain', { set: { amount: 8 }, where: { id } })));
     const answers = await Promise.all(Array.from({ length: 3 }, () => agent.performAll(all)));
@@ -477,30 +511,6 @@ describe('a batch', () => {
     );
     expect(outcomes.map((outcome) => outcome?.status)).toEqual(['success', 'success']);
     expect(await agent.performAll(all)).toEqual({ begun: true, actions: outcomes });
-  });
-
-  test('that two agents ask for at the same time is decided for each of them', async () => {
-    const all = named('both', on('plain', { where: { id: 12 } }), users(12));
-    await stack.worker?.stop();
-    const [own, others] = [narrow.performAll(all), agent.performAll(all)];
-    await stack.startWorker();
-    const denial = ({ begun, actions }: Awaited<typeof own>) => [
-      begun,
-      ...actions.map((one) => (one.status === 'not_begun' ? (one.decided.error?.code ?? 'allowed') : one.status)),
-    ];
-    expect(denial(await own)).toEqual([false, 'SCOPE_DENIED', 'SCOPE_DENIED']);
-    expect(denial(await others)).toEqual([false, 'allowed', 'POLICY_DENIED']);
-  });
-
-  test('with an action that another agent has begun is not begun', async () => {
-    const read: Given = { tool: 'shop-db', input: { op: 'select', table: 'plain', where: { id: 13 } } };
-    const all = named('taken', read, { ...read, input: { op: 'select', table: 'plain', where: { id: 14 } } });
-    await agent.perform(all[0] as ProposalInput);
-    expect(await narrow.performAll(all)).toMatchObject({
-      begun: false,
-      actions: [{ decided: { error: { code: 'ACTION_CONFLICT' } } }, { decided: { effect: 'allow' } }],
-    });
-    await expect(agent.view('taken-2')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   test('over HTTP answers the same, as an agent may see it', async () => {

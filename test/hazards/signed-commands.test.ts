@@ -7,6 +7,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Countersign } from '../../src/client/countersign.js';
 import type { Freeze } from '../../src/action/freeze.js';
 import { verifyReceipts } from '../../src/receipts/verify.js';
+import { exportLines } from '../../src/trail/export-lines.js';
+import { parseTrailKeys } from '../../src/trail/keys.js';
+import { checkpointRound } from '../../src/trail/round.js';
+import { verifyTrail } from '../../src/trail/verify-lines.js';
 import {
   delegate,
   generateKeyringFile,
@@ -14,30 +18,41 @@ import {
   issueApprover,
   parseKeyring,
   peekCredential,
+  publicKeyring,
   signCommand,
   type Credential,
 } from '../../src/trust/index.js';
+import { collect } from '../ledger/support.js';
 import { journalTool } from '../support/journal-tool.js';
 import { ended, startStack, TENANT, type Stack } from '../support/stack.js';
+import { until } from '../support/until.js';
 import { spawnWorker } from '../support/worker-process.js';
 
 let stack: Stack;
 let admin: Countersign;
 let olga: Credential;
 let folder: string;
+let release = (): void => {};
+/** What the effect of the line `held` waits for. */
+const released = new Promise<void>((resolve) => (release = resolve));
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-statements-'));
   stack = await startStack({
     schema: 'SELECT 1',
-    tools: () => [
-      journalTool({
-        name: 'journal',
-        file: path.join(folder, 'journal'),
-        idempotency: 'none',
-        canLookUp: false,
-      }),
-    ],
+    tools: () => {
+      const file = path.join(folder, 'journal');
+      const journal = journalTool({ name: 'journal', file, idempotency: 'none', canLookUp: false });
+      return [
+        {
+          ...journal,
+          async execute(input, options) {
+            if (input.line === 'held') await released;
+            return journal.execute(input, options);
+          },
+        } satisfies typeof journal,
+      ];
+    },
   });
   admin = await stack.agent();
   olga = await stack.approver('olga', ['operator']);
@@ -64,6 +79,24 @@ function lifting({ id }: Freeze, by: Credential = olga): Promise<string> {
     subject: String(id),
     reason: 'over',
   });
+}
+
+interface TrailEntry {
+  readonly seq: number;
+  readonly kind: string;
+  readonly subject: string;
+  readonly grants?: readonly [{ readonly jti: string }];
+}
+
+async function* linesFrom(lines: readonly string[]): AsyncGenerator<string> {
+  yield* lines;
+}
+
+/** The line of an export, without what its entry says of grants where it is the entry of this number. */
+function forgedEntry(text: string, of: number): string {
+  const line = JSON.parse(text) as { readonly seq?: number; readonly entry?: string };
+  if (line.seq !== of || line.entry === undefined) return text;
+  return JSON.stringify({ ...line, entry: JSON.stringify({ ...(JSON.parse(line.entry) as object), grants: [] }) });
 }
 
 async function append(line: string, lose?: 'before' | 'after') {
@@ -226,6 +259,49 @@ describe('resolve', () => {
       resolution: { verdict: 'happened', by: 'olga', roles: ['operator'], evidence: 'I saw it.' },
     });
     expect(outcome.receipt?.seq).toBeGreaterThan(receipt?.seq as number);
+  });
+
+  test('of an action whose grant was in the trail before it ended: its two receipts name that entry, and the export verifies', async () => {
+    const actionId = randomUUID();
+    const done = ended(admin, { actionId, tool: 'journal', input: { line: 'held', lose: 'after' } });
+    const { ledger, keyring } = stack;
+    const round = () =>
+      checkpointRound({
+        ledger,
+        keyring,
+        anchors: [],
+        tenants: [TENANT],
+        enterAfterMs: 0,
+        signal: new AbortController().signal,
+      });
+    await until(round, ({ entered }) => entered === 1);
+    release();
+    expect((await done).status).toBe('unknown');
+    await round();
+    await admin.submitCommand(await resolving(actionId));
+    await round();
+
+    const lines = (await collect(exportLines(ledger, TENANT))).map((line) => JSON.stringify(line));
+    const keys = await parseTrailKeys(JSON.stringify(await publicKeyring(keyring)), 'keys');
+    const report = await verifyTrail(linesFrom(lines), { keys });
+    expect(report).toMatchObject({ ok: true, problems: [], covered: report.entries, openGrants: [] });
+    const entries = lines.flatMap((line) => {
+      const { entry } = JSON.parse(line) as { entry?: string };
+      return entry === undefined ? [] : [JSON.parse(entry) as TrailEntry];
+    });
+    const own = entries.filter(({ subject }) => subject === actionId);
+    const [{ seq, grants: [{ jti }] = [{ jti: '' }] } = { seq: 0 }] = own;
+    const named = { kind: 'receipt', grants: [{ jti, entry: seq }] };
+    expect(own).toMatchObject([{ kind: 'grant_used' }, named, named]);
+    const receipts = (await stack.receipts()).filter((receipt) => receipt.actionId === actionId);
+    expect(receipts).toMatchObject([{ status: 'unknown', grant: jti }, { status: 'success' }]);
+
+    // A resolution that does not name the entry is not accepted: the trail is held to each receipt, and not only to the first.
+    const forged = lines.map((line) => forgedEntry(line, own[2]?.seq ?? 0));
+    expect((await verifyTrail(linesFrom(forged), { keys })).problems.map(({ code, at }) => [code, at])).toContainEqual([
+      'grant_entry',
+      own[2]?.seq,
+    ]);
   });
 });
 

@@ -5,13 +5,15 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { exportLines } from '../../src/trail/export-lines.js';
 import { parseTrailKeys } from '../../src/trail/keys.js';
 import { proveEntry, proveGrowth, type TrailProof } from '../../src/trail/proofs.js';
 import { verifyTrail } from '../../src/trail/verify-lines.js';
+import { collect } from '../ledger/support.js';
 import { virtualEnvironment } from '../support/python.js';
 import { ROOT } from '../support/root.js';
 import { TAMPERINGS, type Presented } from '../trail/tampering.js';
-import { startTrailWorld, TENANT, type TrailWorld } from '../trail/world.js';
+import { concludeAction, startTrailWorld, TENANT, useGrant, type TrailWorld } from '../trail/world.js';
 
 const VERIFIERS = path.join(ROOT, 'clients/verifier');
 
@@ -96,9 +98,23 @@ test('an honest trail verifies, as it does here', async () => {
     covered: 8,
     withheld: 0,
     anchors: 3,
+    openGrants: [],
     problems: [],
     timestampsUnchecked: 0,
   });
+});
+
+test('grants whose action has no receipt are listed, as here', async () => {
+  const tenant = 'slow';
+  const { ledger, first } = world;
+  const [hangs, ends] = [await useGrant(ledger, 'hangs', tenant), await useGrant(ledger, 'ends', tenant)];
+  await ledger.trail.enterGrants(tenant, [hangs.jti, ends.jti]);
+  await concludeAction(ledger, first, 'ends', { tenant, jti: ends.jti });
+  const lines = (await collect(exportLines(ledger, tenant))).map((line) => JSON.stringify(line));
+  const open = { ...honest, lines, anchors: [] };
+  const report = await verified(open, 'open');
+  expect(report).toMatchObject({ ok: true, openGrants: [{ entry: 1, actionId: 'hangs', jti: hangs.jti }] });
+  expect(await ours(open)).toMatchObject({ ok: true, openGrants: report['openGrants'] });
 });
 
 test('time stamps are counted, and it is said that nobody checked them', async () => {

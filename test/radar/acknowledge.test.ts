@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { sql } from 'kysely';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { digestText } from '../../src/action/json.js';
 import type { Acknowledgement, RadarAlert } from '../../src/action/radar.js';
@@ -20,6 +21,7 @@ import {
 } from '../../src/trust/index.js';
 import { unexplainedWrite } from '../support/radar-alerts.js';
 import { startStack, TENANT, type Stack } from '../support/stack.js';
+import { until } from '../support/until.js';
 import { spawnWorker } from '../support/worker-process.js';
 
 let stack: Stack;
@@ -194,4 +196,30 @@ test('of two at the same moment one stays, and both are told whose', async () =>
   expect(new Set(kept.map((one) => one?.by)).size).toBe(1);
   for (const answer of answers) expect(answer.map(({ acknowledged }) => acknowledged)).toEqual(kept);
   expect(await trailOf(ids)).toHaveLength(20);
+});
+
+test('whoever waits for another who is just acknowledging is told what the other has noted', async () => {
+  const ids = await alerts(1);
+  const other = new pg.Client({ connectionString: stack.ledgerUrl });
+  await other.connect();
+  try {
+    await other.query('BEGIN');
+    await other.query(
+      `UPDATE countersign.radar_alerts SET acknowledged_at = clock_timestamp(), acknowledged_by = 'ann', acknowledged_tenant = 'acme',
+        note = 'first', acknowledged_command = 'sha256:1' WHERE id = $1`,
+      [ids[0]],
+    );
+    const said = { by: 'ben', tenant: TENANT, note: 'second', command: digestText('ben') };
+    const answer = stack.ledger.radarAlerts.acknowledge(ids, said);
+    // Until somebody waits for this very connection.
+    await until(
+      async () =>
+        (await other.query('SELECT FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))')).rowCount,
+      (waiting) => waiting !== null && waiting > 0,
+    );
+    await other.query('COMMIT');
+    expect(await answer).toMatchObject([{ acknowledged: { by: 'ann', note: 'first' } }]);
+  } finally {
+    await other.end();
+  }
 });

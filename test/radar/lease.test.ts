@@ -2,14 +2,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import pino from 'pino';
 import type { JsonObject } from '../../src/action/json.js';
+import type { Ledger } from '../../src/ledger/index.js';
 import { Radar } from '../../src/radar/radar.js';
 import { startLedger, type TestLedger } from '../ledger/support.js';
 import { until } from '../support/until.js';
 import { jsonService, toolOn, type JsonService } from '../tools/http-support.js';
 import { unexplainedWrite } from '../support/radar-alerts.js';
 
-let ledger: TestLedger;
+type RadarRecords = Ledger['radar'];
 
+let ledger: TestLedger;
 let service: JsonService;
 
 beforeAll(async () => {
@@ -55,6 +57,23 @@ test('what a reader found whose lease another took is not recorded, and that of 
   expect(await radarAlerts.list({ source })).toHaveLength(1);
 });
 
+test('a lease is renewed in its own term alone, and not once it was given up or has run out', async () => {
+  const { radar } = ledger.ledger;
+  const source = 'renewed-db';
+  const lease = (reader: string, leaseMs: number) => radar.lease({ source, kind: 'postgres', reader, leaseMs });
+  const renew = (reader: string, term: number) => radar.renew({ source, reader, term, leaseMs: 60_000 });
+  await lease('first', 60_000);
+  expect([await renew('first', 1), await renew('first', 2), await renew('next', 1)]).toEqual([true, false, false]);
+  expect(await lease('next', 60_000)).toBeUndefined();
+
+  await radar.release(source, 'first');
+  expect(await renew('first', 1)).toBe(false);
+  expect(await lease('next', 0)).toMatchObject({ term: 2 });
+  expect(await renew('next', 2)).toBe(false);
+  expect(await lease('first', 60_000)).toMatchObject({ term: 3 });
+  expect([await renew('first', 1), await renew('first', 3)]).toEqual([false, true]);
+});
+
 /** Reads one list of events, as a worker with credentials of its own does. */
 interface Reading {
   readonly radar: Radar;
@@ -69,7 +88,7 @@ const SOURCE = 'payments';
 const events: JsonObject[] = [];
 const readers = new Map<string, Reading>();
 
-function reading(worker: string): Reading {
+function reading(worker: string, records: RadarRecords = ledger.ledger.radar): Reading {
   const tool = toolOn(service.url, {
     name: SOURCE,
     headers: { 'x-worker': worker },
@@ -80,7 +99,7 @@ function reading(worker: string): Reading {
     name: SOURCE,
     source: tool.radar,
     tools: new Set([SOURCE]),
-    ledger: ledger.ledger,
+    ledger: { radar: records, radarEffects: ledger.ledger.radarEffects },
     logger: pino({ level: 'silent' }),
     leaseMs: 1_000,
     found: () => {},
@@ -172,3 +191,69 @@ test('one that is alone looks again by itself', async () => {
     await alone.stop();
   }
 });
+
+/** Records whose renewals, from `hold` on, are under way until their reader gives the source up, and arrive just before that or just after. */
+function withSlowRenewals(records: RadarRecords, arrive: 'before' | 'after') {
+  const renewals: Promise<boolean>[] = [];
+  let [arrived, gone, isHeld] = [() => {}, () => {}, false];
+  const arriving = new Promise<void>((resolve) => (arrived = resolve));
+  const left = new Promise<void>((resolve) => (gone = resolve));
+  const renew: RadarRecords['renew'] = (report) => {
+    if (!isHeld) return records.renew(report);
+    const renewal = arriving.then(() => records.renew(report));
+    renewals.push(renewal);
+    return renewal;
+  };
+  const release: RadarRecords['release'] = async (source, reader) => {
+    const allArrive = async () => {
+      arrived();
+      await Promise.all(renewals);
+    };
+    if (arrive === 'before') await allArrive();
+    await records.release(source, reader);
+    if (arrive === 'after') await allArrive();
+    gone();
+  };
+  return {
+    records: {
+      renew,
+      release,
+      lease: records.lease.bind(records),
+      record: records.record.bind(records),
+    } as RadarRecords,
+    renewals,
+    left,
+    async hold() {
+      isHeld = true;
+      await until(
+        async () => renewals.length,
+        (count) => count > 0,
+      );
+    },
+  };
+}
+
+test.each([
+  ['before', true],
+  ['after', false],
+] as const)(
+  'a renewal that arrives just %s its reader gives the source up neither takes it back nor says that it is looked at',
+  async (arrive, prolongs) => {
+    const { radar } = ledger.ledger;
+    const slow = withSlowRenewals(radar, arrive);
+    const blind = reading('blind', slow.records);
+    try {
+      blind.radar.start();
+      await asks(blind, 2);
+      await slow.hold();
+      blind.reached = false;
+      await slow.left;
+      const next = { source: SOURCE, kind: 'http', reader: 'next', leaseMs: 0 };
+      expect(await radar.lease(next)).toBeDefined();
+      expect(new Set(await Promise.all(slow.renewals))).toEqual(new Set([prolongs]));
+      expect((await radar.sources()).find(({ source }) => source === SOURCE)?.state).toBe('off');
+    } finally {
+      await blind.stop();
+    }
+  },
+);

@@ -15,7 +15,7 @@ import { preAuthenticated, PREDICATE_TYPE, type Envelope } from '../../src/trail
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
 import { ROOT } from '../support/root.js';
 import { cli, errorOf, folder } from '../cli/support.js';
-import { settleAction } from './world.js';
+import { settleAction, useGrant } from './world.js';
 
 const run = promisify(execFile);
 
@@ -217,6 +217,7 @@ test('proofs stand alone', async () => {
   const verify = (file: string) => cli(['trail', 'verify', file, '--keys', 'public-keys.json'], { cwd, env: {} });
   expect((await verify('proof.json')).stdout).toBe('✓ entry 2 is in the signed trail of proven, over 5 entries\n');
   await writeFile(path.join(cwd, 'forged.json'), proof.stdout.replace('p-2', 'p-9'));
+  expect(await cli(['trail', 'verify', 'proof.json', '--max-open', '1h'], { cwd, env })).toMatchObject({ code: 2 });
   expect(await verify('forged.json')).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('TRAIL_BROKEN') as string,
@@ -277,4 +278,39 @@ test('several workers append, and several sign at once: one chain, and one check
     trails: [{ entries: 12, covered: 12 }],
   });
   await other.close();
+});
+
+test('grants of actions without a receipt are told, and forbidden by --max-open alone', async () => {
+  cwd = await withKeys();
+  const { jti } = await useGrant(ledger, 'hangs', 'slow');
+  await ledger.trail.enterGrants('slow', [jti]);
+  await trail('export', '--tenant', 'slow', '--out', 'slow.jsonl');
+  const offline = (...args: readonly string[]) =>
+    cli(['trail', 'verify', 'slow.jsonl', '--keys', 'public-keys.json', ...args], { cwd, env: {} });
+  const open = await offline();
+  expect(open).toMatchObject({ code: 0, stderr: '' });
+  expect(open.stdout).toContain('1 grant was used, and the action has no receipt yet:\n      #1  hangs  used 20');
+  expect(open.stdout).toContain(`(grant ${jti})`);
+  expect(await offline('--max-open', '1h')).toMatchObject({ code: 0, stderr: '' });
+  expect((await offline('--max-open', '1h', '--json')).json()).toMatchObject({
+    ok: true,
+    trails: [{ openGrants: [{ entry: 1, actionId: 'hangs', jti }], openGrantCount: 1, overdueGrants: 0 }],
+  });
+
+  const late = await offline('--max-open', '1ms', '--json');
+  expect(late.code).toBe(1);
+  expect(late.json()).toMatchObject({
+    ok: false,
+    trails: [{ ok: true, overdueGrants: 1, problems: [] }],
+    error: { code: 'CHECK_FAILED', field: '--max-open' },
+  });
+  expect((await trail('verify', '--tenant', 'slow', '--max-open', '1ms')).stderr).toMatch(
+    /^error CHECK_FAILED: 1 grant was used longer ago than --max-open, and the action has no receipt/,
+  );
+  expect(await offline('--max-open', '1')).toMatchObject({ code: 2 });
+
+  // What is wrong with the trail itself comes first.
+  const lines = await linesIn('slow.jsonl');
+  await writeFile(path.join(cwd, 'slow.jsonl'), `${lines.slice(0, -1).join('\n')}\n`);
+  expect((await offline('--max-open', '1ms')).stderr).toMatch(/^error TRAIL_BROKEN/);
 });

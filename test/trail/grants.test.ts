@@ -51,11 +51,11 @@ async function entries(tenant: string): Promise<readonly Entry[]> {
   return all.map(({ entry }) => JSON.parse(entry) as Entry);
 }
 
-async function verified(tenant: string): Promise<TrailReport> {
+async function verified(tenant: string, overdueBefore?: Date): Promise<TrailReport> {
   const lines = async function* (): AsyncGenerator<string> {
     for await (const line of exportLines(ledger, tenant)) yield JSON.stringify(line);
   };
-  return verifyTrail(lines(), { keys: trailKeysOf(keyring) });
+  return verifyTrail(lines(), { keys: trailKeysOf(keyring), overdueBefore });
 }
 
 const round = (tenant: string, enterAfterMs?: number): Promise<RoundReport> =>
@@ -111,12 +111,26 @@ test('a grant that was used over a minute ago is entered and signed by the next 
   const open = await entries(tenant);
   expect(open[1]).toMatchObject({ kind: 'grant_used', subject: 'slow', grants: [{ jti }] });
   expect(open[1]?.grants[0]?.usedAt).toMatch(/^\d{4}-/);
-  expect(await verified(tenant)).toMatchObject({ ok: true, entries: 2, covered: 2, withheld: 0 });
+  expect(await verified(tenant)).toMatchObject({
+    ok: true,
+    entries: 2,
+    covered: 2,
+    withheld: 0,
+    openGrants: [{ entry: 2, actionId: 'slow', jti, usedAt: open[1]?.grants[0]?.usedAt }],
+    openGrantCount: 1,
+    overdueGrants: 0,
+  });
 
   await concludeAction(ledger, keyring, 'slow', { tenant, jti });
   expect((await entries(tenant))[2]).toMatchObject({ kind: 'receipt', subject: 'slow', grants: [{ jti, entry: 2 }] });
   expect(Object.keys((await entries(tenant))[2]?.grants[0] ?? {}).toSorted()).toEqual(['entry', 'jti']);
-  expect(await verified(tenant)).toMatchObject({ ok: true, entries: 3, withheld: 0 });
+  expect(await verified(tenant)).toMatchObject({
+    ok: true,
+    entries: 3,
+    withheld: 0,
+    openGrants: [],
+    openGrantCount: 0,
+  });
 });
 
 test('a tenant whose first action hangs has a trail, without anybody naming the tenant', async () => {
@@ -148,6 +162,29 @@ test('a grant that is returned after it was entered: its receipt says so, and it
   const evidence = (await collect(ledger.trail.evidenced(tenant, { upTo: 1 })))[0]?.evidence ?? '';
   expect(digestText(evidence)).toBe(one?.digest);
   expect(JSON.parse(evidence)).toMatchObject({ jti: first.jti, used_by: first.usedBy, action_id: 'twice' });
+});
+
+test('open grants are told in the order of the trail, each until its action has a receipt, and which are overdue', async () => {
+  const tenant = newTenant();
+  const first = await useGrant(ledger, 'hangs', tenant);
+  await usedEarlier(tenant, 3600);
+  const other = await useGrant(ledger, 'ends', tenant);
+  const again = await useGrant(ledger, 'hangs', tenant);
+  for (const { jti } of [first, other, again]) await ledger.trail.enterGrants(tenant, [jti]);
+  const halfAnHourAgo = new Date(Date.now() - 1_800_000);
+  const open = await verified(tenant, halfAnHourAgo);
+  expect(open).toMatchObject({ ok: true, openGrantCount: 3, overdueGrants: 1 });
+  expect(open.openGrants.map(({ entry, actionId, jti }) => [entry, actionId, jti])).toEqual([
+    [1, 'hangs', first.jti],
+    [2, 'ends', other.jti],
+    [3, 'hangs', again.jti],
+  ]);
+  expect(await verified(tenant, new Date(open.openGrants[0]?.usedAt ?? ''))).toMatchObject({ overdueGrants: 0 });
+  expect(await verified(tenant, new Date(Date.now() + 1000))).toMatchObject({ ok: true, overdueGrants: 3 });
+  await concludeAction(ledger, keyring, 'ends', { tenant, jti: other.jti });
+  expect((await verified(tenant)).openGrants.map(({ entry }) => entry)).toEqual([1, 3]);
+  await concludeAction(ledger, keyring, 'hangs', { tenant, jti: first.jti });
+  expect(await verified(tenant, new Date())).toMatchObject({ ok: true, openGrants: [], overdueGrants: 0 });
 });
 
 test('the receipt of an unknown end names the entry', async () => {

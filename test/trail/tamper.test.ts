@@ -38,6 +38,9 @@ test('an honest trail verifies, up to the last checkpoint and beyond, with its a
     anchors: 3,
     timestamps: [],
     timestampsUnchecked: 0,
+    openGrants: [],
+    openGrantCount: 0,
+    overdueGrants: 0,
     problems: [],
     problemCount: 0,
   });

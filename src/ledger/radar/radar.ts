@@ -1,5 +1,5 @@
 /** The radar's room for those who read: who has which source, how far it is judged, and what was found there. */
-import { sql } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
 import type { JsonObject } from '../../action/json.js';
 import type { RadarAlert, RadarAlertRequest, RadarStanding } from '../../action/radar.js';
 import type { Database } from '../database/database.js';
@@ -38,30 +38,41 @@ export class RadarRecords {
     this.#database = database;
   }
 
-  /** Takes or renews the lease on a source. Undefined while another worker has it. */
+  /** Takes the lease on a source, or goes on with it. Undefined while another worker has it. */
   async lease(report: RadarReport): Promise<RadarLease | undefined> {
-    const { source, kind, reader, leaseMs, state = null, problem = '', lagBytes = null, watched, unseen } = report;
-    const until = sql`clock_timestamp() + make_interval(secs => ${leaseMs / 1000}::float8)`;
-    const said = state === null ? null : plain(problem, 2000);
+    const { source, kind, reader, state = null, problem = '', lagBytes = null, watched, unseen } = report;
     const [row] = await this.#database.rows({
       name: 'radar_lease',
       query: sql<{ term: string; memory: JsonObject | null; catalog: JsonObject | null }>`
         insert into ${this.#database.table('radar_sources')} as s (source, kind, reader, lease_until, state, problem, lag_bytes, watched, unseen)
-        values (${source}, ${kind}, ${reader}, ${until}, coalesce(${state}, 'off'),
-          coalesce(${said}, 'It has not looked yet.'), ${lagBytes}::bigint,
+        values (${source}, ${kind}, ${reader}, ${leaseEnd(report)}, coalesce(${state}, 'off'),
+          coalesce(${state === null ? null : plain(problem, 2000)}, 'It has not looked yet.'), ${lagBytes}::bigint,
           coalesce(${watched ?? null}::text[], '{}'), coalesce(${unseen ?? null}::text[], '{}'))
         on conflict (source) do update set
-          kind = excluded.kind, reader = excluded.reader, lease_until = excluded.lease_until,
-          term = s.term + (s.reader <> excluded.reader)::int,
-          state = coalesce(${state}, s.state), problem = coalesce(${said}, s.problem),
-          lag_bytes = coalesce(excluded.lag_bytes, s.lag_bytes),
-          watched = coalesce(${watched ?? null}::text[], s.watched), unseen = coalesce(${unseen ?? null}::text[], s.unseen),
-          seen_at = clock_timestamp()
+          kind = excluded.kind, reader = excluded.reader, term = s.term + (s.reader <> excluded.reader)::int, ${reported(report)}
         where s.reader = excluded.reader or s.lease_until < clock_timestamp()
         returning term, memory, catalog`,
     });
     if (row === undefined) return undefined;
     return { term: Number(row.term), memory: row.memory ?? undefined, catalog: row.catalog ?? undefined };
+  }
+
+  /**
+   * Prolongs the lease in which the source is being read. Unlike `lease` it takes nothing: one that was sent before the source was given up, or
+   * before another worker had it, changes nothing whenever it comes.
+   *
+   * @returns whether the lease goes on
+   */
+  async renew(report: Omit<RadarReport, 'kind'> & { readonly term: number }): Promise<boolean> {
+    const { source, reader, term } = report;
+    const rows = await this.#database.rows({
+      name: 'radar_renew',
+      query: sql`
+        update ${this.#database.table('radar_sources')} as s set ${reported(report)}
+        where s.source = ${source} and s.reader = ${reader} and s.term = ${term} and s.lease_until > clock_timestamp()
+        returning s.source`,
+    });
+    return rows.length > 0;
   }
 
   /** Leaves the source to the next. */
@@ -137,4 +148,18 @@ export class RadarRecords {
     });
     return rows.map(standingOf);
   }
+}
+
+function leaseEnd({ leaseMs }: Pick<RadarReport, 'leaseMs'>): RawBuilder<Date> {
+  return sql`clock_timestamp() + make_interval(secs => ${leaseMs / 1000}::float8)`;
+}
+
+/** What the row `s` of a source becomes by a report: what it does not say stays. */
+function reported(report: Omit<RadarReport, 'kind'>): RawBuilder<unknown> {
+  const { state = null, problem = '', lagBytes = null, watched, unseen } = report;
+  return sql`
+    lease_until = ${leaseEnd(report)}, seen_at = clock_timestamp(),
+    state = coalesce(${state}, s.state), problem = coalesce(${state === null ? null : plain(problem, 2000)}, s.problem),
+    lag_bytes = coalesce(${lagBytes}::bigint, s.lag_bytes),
+    watched = coalesce(${watched ?? null}::text[], s.watched), unseen = coalesce(${unseen ?? null}::text[], s.unseen)`;
 }

@@ -7,12 +7,14 @@ import type { AnchorLine } from '../../../trail/anchored.js';
 import type { TrailKeys } from '../../../trail/keys.js';
 import type { TrailReport } from '../../../trail/report.js';
 import type { CheckTimestamp } from '../../../trail/stamped.js';
+import type { VerifyTrailOptions } from '../../../trail/verify-lines.js';
 import { sanitize } from '../../../presentation/sanitize.js';
 import { examples, run } from '../../command.js';
 import type { Context } from '../../context.js';
 import type { Exit } from '../../exit-codes.js';
-import type { Paint } from '../../output.js';
+import { durationOption } from '../../duration-options.js';
 import { usageError } from '../../usage-error.js';
+import { reportText } from './report-text.js';
 
 interface VerifyOptions {
   readonly keys?: string;
@@ -20,6 +22,7 @@ interface VerifyOptions {
   readonly anchors?: readonly string[];
   readonly timestampCa?: string;
   readonly timestampCrl?: readonly string[];
+  readonly maxOpen?: string;
 }
 
 export function verifyTrailCommand(command: Command): void {
@@ -35,17 +38,18 @@ export function verifyTrailCommand(command: Command): void {
       '--timestamp-crl <file...>',
       'lists of revoked certificates (CRL, PEM or DER) that --timestamp-ca is checked against',
     )
+    .option('--max-open <duration>', 'fail where a grant was used longer ago and its action has no receipt: 1h, 2d')
     .addHelpText(
       'after',
       examples(
         'countersign trail verify acme.jsonl --keys public-keys.json --anchors anchored.jsonl',
         'countersign trail verify acme.jsonl --keys public-keys.json --anchors anchored.jsonl --timestamp-ca tsa-ca.pem',
         'countersign trail verify proof.json --keys public-keys.json',
-        'countersign trail verify --tenant acme',
+        'countersign trail verify --tenant acme --max-open 1h',
       ) +
         '\n\nA file needs no ledger, no Temporal and no network. Anchors show that the end was cut off, or another trail was shown;\n' +
         'their time stamps (RFC 3161), when a checkpoint existed at the latest.\n' +
-        'Exits with 1 and TRAIL_BROKEN when anything is wrong.',
+        'Exits with 1 and TRAIL_BROKEN when anything is wrong, with 1 and CHECK_FAILED for what --max-open forbids.',
     )
     .action(run(verify));
 }
@@ -63,9 +67,13 @@ async function verify(context: Context, file: string | undefined, options: Verif
       expected: 'the certificates by which time stamps are checked',
     });
   }
+  const overdueBefore = overdue(options);
   const keys = await keysOf(context, options);
   const proof = file === undefined ? undefined : await proofIn(file);
   if (proof !== undefined) {
+    if (overdueBefore !== undefined) {
+      throw usageError('A proof has no grants.', { field: '--max-open', expected: 'an exported trail, or no file' });
+    }
     const { verifyProof } = await import('../../../trail/proofs.js');
     const proven = await verifyProof(proof, keys);
     const { out } = context;
@@ -76,8 +84,14 @@ async function verify(context: Context, file: string | undefined, options: Verif
     );
     return;
   }
-  const reports = file === undefined ? await ofLedger(context, keys, options) : [await ofFile(file, keys, options)];
+  const against = { keys, overdueBefore, ...(await anchored(options)) };
+  const reports = file === undefined ? await ofLedger(context, options.tenant, against) : [await ofFile(file, against)];
   return tell(context, reports);
+}
+
+/** When a grant is overdue, and its action has no receipt, if it was used before. */
+function overdue({ maxOpen }: VerifyOptions): Date | undefined {
+  return maxOpen === undefined ? undefined : new Date(Date.now() - durationOption(maxOpen, '--max-open'));
 }
 
 async function keysOf(context: Context, { keys }: VerifyOptions): Promise<TrailKeys> {
@@ -109,26 +123,24 @@ async function proofIn(file: string) {
   }
 }
 
-async function ofFile(file: string, keys: TrailKeys, options: VerifyOptions): Promise<TrailReport> {
+async function ofFile(file: string, against: VerifyTrailOptions): Promise<TrailReport> {
   const { verifyTrail } = await import('../../../trail/verify-lines.js');
-  return verifyTrail(linesOf(file), { keys, ...(await anchored(options)) });
+  return verifyTrail(linesOf(file), against);
 }
 
-async function ofLedger(context: Context, keys: TrailKeys, options: VerifyOptions) {
+async function ofLedger(context: Context, tenant: string | undefined, against: VerifyTrailOptions) {
   const [{ verifyTrail }, { exportLines }, { withUnlisted }] = await Promise.all([
     import('../../../trail/verify-lines.js'),
     import('../../../trail/export-lines.js'),
     import('../../../trail/unlisted.js'),
   ]);
   const ledger = await context.ledger();
-  const { tenant } = options;
-  const kept = await anchored(options);
   const reports: TrailReport[] = [];
   for (const one of tenant === undefined ? await ledger.trail.tenants() : [tenant]) {
     const lines = async function* (): AsyncGenerator<string> {
       for await (const line of exportLines(ledger, one)) yield JSON.stringify(line);
     };
-    reports.push(await withUnlisted(ledger, await verifyTrail(lines(), { keys, ...kept })));
+    reports.push(await withUnlisted(ledger, await verifyTrail(lines(), against)));
   }
   return reports;
 }
@@ -177,16 +189,8 @@ function unreadable(file: string, cause: unknown): CountersignError {
 }
 
 function tell({ out }: Context, reports: readonly TrailReport[]): Exit | void {
-  const count = reports.reduce((sum, { problemCount }) => sum + problemCount, 0);
-  const error =
-    count === 0
-      ? undefined
-      : new CountersignError('TRAIL_BROKEN', `${count} ${count === 1 ? 'problem' : 'problems'} in the audit trail.`, {
-          field: 'trail',
-          expected: 'entries that follow one another, as they were signed',
-          fix: 'Keep what you have, and compare it with a backup and with what was anchored elsewhere. docs/trail.md says what each problem means.',
-        });
-  const document = { ok: count === 0, trails: reports, ...(error === undefined ? {} : { error: error.toJSON() }) };
+  const error = brokenIn(reports) ?? overdueIn(reports);
+  const document = { ok: error === undefined, trails: reports, ...(error && { error: error.toJSON() }) };
   out.result(document, () =>
     reports.length === 0
       ? out.paint.dim('there is no trail yet')
@@ -197,33 +201,27 @@ function tell({ out }: Context, reports: readonly TrailReport[]): Exit | void {
   return 'fault';
 }
 
-function reportText(report: TrailReport, paint: Paint): string {
-  const { ok, tenant, entries, checkpoints, covered, withheld, anchors, problems, problemCount } = report;
-  const lines = [
-    `${ok ? paint.green('✓') : paint.red('✗')} ${paint.bold(sanitize(tenant))}  ${entries} entries, ${checkpoints} checkpoints, signed up to entry ${covered}`,
-    `    ${paint.dim(`${anchors} anchors fit; ${withheld} entries come without what their digest is of`)}`,
-    ...stampLines(report, paint),
-    ...problems.map(({ code, at, problem }) => `    ${paint.red(code)} #${at}  ${sanitize(problem)}`),
-  ];
-  if (problemCount > problems.length) lines.push(`    … ${problemCount - problems.length} more`);
-  return lines.join('\n');
+function brokenIn(reports: readonly TrailReport[]): CountersignError | undefined {
+  const count = reports.reduce((sum, { problemCount }) => sum + problemCount, 0);
+  if (count === 0) return undefined;
+  return new CountersignError('TRAIL_BROKEN', `${count} ${count === 1 ? 'problem' : 'problems'} in the audit trail.`, {
+    field: 'trail',
+    expected: 'entries that follow one another, as they were signed',
+    fix: 'Keep what you have, and compare it with a backup and with what was anchored elsewhere. docs/trail.md says what each problem means.',
+  });
 }
 
-/** How many time stamps are written out, the last ones: a long trail has thousands. `--json` has all. */
-const STAMPS_SHOWN = 10;
-
-function stampLines({ timestamps, timestampsUnchecked }: TrailReport, paint: Paint): string[] {
-  const earlier = timestamps.length - STAMPS_SHOWN;
-  return [
-    ...(timestampsUnchecked === 0
-      ? []
-      : [paint.yellow(`${timestampsUnchecked} time stamps were not checked: name whom to trust with --timestamp-ca`)]),
-    ...(earlier > 0 ? [paint.dim(`${earlier} earlier time stamps verify`)] : []),
-    ...timestamps
-      .slice(-STAMPS_SHOWN)
-      .map(
-        ({ size, existedAt, authority }) =>
-          `${size} entries existed at ${existedAt} at the latest, says ${sanitize(authority)}`,
-      ),
-  ].map((line) => `    ${line}`);
+function overdueIn(reports: readonly TrailReport[]): CountersignError | undefined {
+  const count = reports.reduce((sum, { overdueGrants }) => sum + overdueGrants, 0);
+  if (count === 0) return undefined;
+  const grants = count === 1 ? '1 grant was' : `${count} grants were`;
+  return new CountersignError(
+    'CHECK_FAILED',
+    `${grants} used longer ago than --max-open, and the action has no receipt.`,
+    {
+      field: '--max-open',
+      expected: 'a receipt of every action that used a grant before then',
+      fix: 'Look at each with `countersign show <id>`: its worker may be away, or its workflow gone. Verify a later export once they have ended.',
+    },
+  );
 }

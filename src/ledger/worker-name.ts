@@ -1,4 +1,4 @@
-/** What this process is called where workers are told apart. */
+/** What this process is called in the ledger, where workers are told apart. */
 import { hostname } from 'node:os';
 
 export function workerName(): string {
