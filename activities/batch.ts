@@ -2,6 +2,7 @@
 import type { BatchDecision, BatchedDecision } from '../src/action/batch.js';
 import { CountersignError } from '../src/action/errors.js';
 import type { LimitDemand } from '../src/action/limits.js';
+import { isProposedUnder } from '../src/action/principal.js';
 import { actionState } from './compensate.js';
 import type { ActionRequest, BatchedFound, DryRunRequest } from './contract.js';
 import type { Dependencies } from './deps.js';
@@ -10,14 +11,16 @@ import { decideBeside, denied } from './dry-run.js';
 /** Of the actions that nobody has begun, undefined: they are to be decided. */
 export async function begunBefore(
   tenant: string,
+  agent: string,
   actions: readonly ActionRequest[],
   deps: Dependencies,
 ): Promise<readonly (BatchedDecision | undefined)[]> {
-  return await Promise.all(actions.map((action) => begun(tenant, action, deps)));
+  return await Promise.all(actions.map((action) => begun(tenant, agent, action, deps)));
 }
 
 async function begun(
   tenant: string,
+  agent: string,
   { proposal, digest }: ActionRequest,
   deps: Dependencies,
 ): Promise<BatchedDecision | undefined> {
@@ -27,13 +30,14 @@ async function begun(
   const known = await deps.ledger.archive.action(tenant, actionId);
   // Of an action that only just runs nothing is recorded yet: whoever asks for its outcome is told of the conflict.
   const recorded = state.kind === 'ended' ? state.outcome.proposalDigest : known?.proposalDigest;
-  if (recorded === undefined || recorded === digest) return { kind: 'begun' };
+  const by = known?.agent ?? agent;
+  if (recorded === undefined || (recorded === digest && isProposedUnder(agent, by))) return { kind: 'begun' };
   const conflict = new CountersignError(
     'ACTION_CONFLICT',
-    `Action ${actionId} was proposed before with another tool, input or expectation.`,
+    `Action ${actionId} was proposed before with another tool, input or expectation, or by another agent.`,
     {
       field: 'actionId',
-      expected: 'an actionId that was never used, or the same tool, input and expectation again',
+      expected: 'an actionId that was never used, or the same tool, input and expectation again by the same agent',
       fix: 'Use a new actionId for a new action.',
     },
   );

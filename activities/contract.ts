@@ -153,9 +153,10 @@ export interface Activities {
   /** Tells what policy, limits and people would say of it. Admits, holds and records nothing. */
   readonly decideDryRun: (input: { readonly request: DryRunRequest; readonly seen: DryRunSeen }) => Promise<DryRun>;
 
-  /** Tells which actions of a batch were begun before, or cannot be because another proposal has their id. Undefined for the others. */
+  /** Tells which actions of a batch were begun before, or cannot be because another proposal, or another agent's, has their id. Undefined for the others. */
   readonly begunBefore: (
     tenant: string,
+    agent: string,
     actions: readonly ActionRequest[],
   ) => Promise<readonly (BatchedDecision | undefined)[]>;
   /** Decides on the proposals of a batch in their order, each beside what those before it ask of limits. */

@@ -49,7 +49,7 @@ export function createActivities(dependencies: Omit<Dependencies, 'refusals'>, m
     settle: (input) => step('settle', () => heartbeating(() => settle(input, deps))),
     previewDryRun: (request) => asActivity(() => previewDryRun(request, deps)),
     decideDryRun: (input) => asActivity(() => decideDryRun(input, deps)),
-    begunBefore: (tenant, actions) => asActivity(() => begunBefore(tenant, actions, deps)),
+    begunBefore: (tenant, agent, actions) => asActivity(() => begunBefore(tenant, agent, actions, deps)),
     decideBatch: (actions) => step('decideBatch', () => decideBatch(actions, deps)),
     checkApproval: (check) => step('checkApproval', () => checkApproval(check, deps)),
     checkEdit: (check) => step('checkApproval', () => checkEdit(check, deps)),

@@ -14,17 +14,18 @@ type Previewed = Awaited<ReturnType<Activities['previewDryRun']>>;
  */
 export async function batch({ agent, actions }: BatchRequest): Promise<BatchDecision> {
   const [, tenant = ''] = workflowInfo().workflowId.split('/');
-  const decision = await decided(tenant, actions);
+  const decision = await decided(tenant, agent, actions);
   if (!decision.begun) return decision;
   const begin = actions.filter((_, index) => decision.actions[index]?.kind === 'decided');
   await Promise.all(begin.map(({ action }) => startAction(tenant, action, agent)));
   return decision;
 }
 
-async function decided(tenant: string, actions: readonly BatchedRequest[]): Promise<BatchDecision> {
+async function decided(tenant: string, agent: string, actions: readonly BatchedRequest[]): Promise<BatchDecision> {
   try {
     const before = await local.begunBefore(
       tenant,
+      agent,
       actions.map(({ action }) => action),
     );
     const requests = actions.map(({ action: { proposal }, dryRunSignature: signature }) => ({ proposal, signature }));

@@ -52,15 +52,15 @@ export async function signBatch(sign: Signer, proposals: readonly Proposal[]): P
   );
 }
 
-/** Has the batch decided, and begun where all of it would be. The same batch that is under way is joined. */
+/** Has the batch decided, and begun where all of it would be. The same batch of the same agent that is under way is joined. */
 export async function decideBatch(
   temporal: Client,
   { taskQueue }: Pick<TemporalSettings, 'taskQueue'>,
   tenant: string,
   request: BatchRequest,
 ): Promise<BatchDecision> {
-  const { actions } = request;
-  const named = digest(actions.map(({ action: { proposal, digest } }) => [proposal.actionId, digest]));
+  const { agent, actions } = request;
+  const named = digest([agent, ...actions.map(({ action: { proposal, digest } }) => [proposal.actionId, digest])]);
   return await temporal.workflow.execute<BatchWorkflow>('batch', {
     workflowId: `batch/${tenant}/${named.slice('sha256:'.length)}`,
     taskQueue,

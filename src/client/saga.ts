@@ -21,6 +21,7 @@ import {
   type SagaView,
 } from '../action/saga.js';
 import { compensationWorkflowId } from '../action/compensation-ids.js';
+import { isProposedUnder } from '../action/principal.js';
 import type { TemporalSettings } from '../environment.js';
 import { ATTRIBUTES, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
 import { invalid, proposalsOf, type Signer } from './proposals.js';
@@ -132,12 +133,17 @@ export async function startSaga(
     if (!hasEnded(error)) throw error;
     view = await temporal.workflow.getHandle<SagaWorkflow>(workflowId).result();
   }
-  if (view.digest === request.digest) return view;
-  throw new CountersignError('ACTION_CONFLICT', `Saga ${request.traceId} was proposed before with other steps.`, {
-    field: 'traceId',
-    expected: 'a traceId that was never used for a saga, or the same steps again',
-    fix: 'Use a new traceId for a new saga.',
-  });
+  const by = await sagaAgent(temporal, tenant, request.traceId);
+  if (view.digest === request.digest && (by === undefined || isProposedUnder(agent, by))) return view;
+  throw new CountersignError(
+    'ACTION_CONFLICT',
+    `Saga ${request.traceId} was proposed before with other steps, or by another agent.`,
+    {
+      field: 'traceId',
+      expected: 'a traceId that was never used for a saga, or the same steps again by the same agent',
+      fix: 'Use a new traceId for a new saga.',
+    },
+  );
 }
 
 export function isOver(view: SagaView): view is SagaView & { readonly status: SagaStatus } {

@@ -204,9 +204,20 @@ describe('a request is refused, and the agent is told why', () => {
     await expect(send(message([data({ ...purge(1, 1), actionId: 'a2a-asked' })]))).rejects.toThrow('ACTION_CONFLICT');
   });
 
+  test('what another agent has sent, sent again', async () => {
+    const other = await connected({ agent: 'agent-2' });
+    const done = message([data(purge(5, 2))]);
+    expect(stateOf(await send(done))).toBe(TaskState.TASK_STATE_COMPLETED);
+    await expect(send(done, other)).rejects.toThrow('ACTION_CONFLICT');
+    const waits = message([data(purge(150, 130))]);
+    expect(stateOf(await send(waits))).toBe(TaskState.TASK_STATE_INPUT_REQUIRED);
+    await expect(send(waits, other)).rejects.toThrow('ACTION_CONFLICT');
+  });
+
   test('another agent’s task', async () => {
     const other = await connected({ agent: 'agent-2' });
     await expect(get('a2a-asked', other)).rejects.toMatchObject({ name: 'TaskNotFoundError' });
+    await expect(send(message([text('?')], { taskId: 'a2a-asked' }), other)).rejects.toThrow('NOT_FOUND');
     await expect(other.cancelTask({ tenant: '', id: 'a2a-asked', metadata: undefined })).rejects.toMatchObject({
       name: 'TaskNotFoundError',
     });

@@ -110,6 +110,31 @@ describe('an agent', () => {
       expect((await bot.post('/v1/actions?wait=30', read)).body).toEqual(first.body);
     });
 
+    test('in a batch is told of the conflict, and finds nothing of what the other one read', async () => {
+      const actionId = randomUUID();
+      const read = { tool: 'shop-db', input: { op: 'select', table: 'sessions', where: { id: 8 } }, actionId };
+      expect((await bot.post('/v1/actions?wait=30', read)).body).toMatchObject({ status: 'success' });
+      const { body, text } = await other.post('/v1/batches?wait=30', { proposals: [read] });
+      expect(body).toMatchObject({
+        begun: false,
+        actions: [{ status: 'not_begun', actionId, decided: { effect: 'deny', error: { code: 'ACTION_CONFLICT' } } }],
+      });
+      expect(text).not.toContain('stale');
+      for (const at of ['', '/outcome']) expect((await other.get(`/v1/actions/${actionId}${at}`)).status).toBe(404);
+    });
+
+    test('as a saga is told of the conflict, and does not find it', async () => {
+      const traceId = randomUUID();
+      const saga = { traceId, steps: [insert(204), insert(205)] };
+      const first = await bot.post('/v1/sagas?wait=30', saga);
+      expect(first.body).toMatchObject({ status: 'success' });
+      expect(refusal(await other.post('/v1/sagas?wait=30', saga))).toEqual({ ...CONFLICT, field: 'traceId' });
+      expect((await other.get(`/v1/sagas/${traceId}`)).status).toBe(404);
+      expect((await other.post(`/v1/sagas/${traceId}/cancel`)).status).toBe(404);
+      expect((await bot.post('/v1/sagas?wait=30', saga)).body).toEqual(first.body);
+      expect(await count()).toBe(162);
+    });
+
     test('adds no words to what waits for people, and does not see it', async () => {
       const { actionId } = await waiting();
       const words = 'Let me have it.';

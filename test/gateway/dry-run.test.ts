@@ -442,6 +442,40 @@ describe('a batch', () => {
     });
   });
 
+  test('does not begin what stands beside an action of another agent', async () => {
+    const other = await stack.agent({ id: 'agent-8' });
+    const [first, second] = named(
+      'foreign',
+      on('plain', { where: { id: 12 } }),
+      on('plain', { where: { id: 13 } }),
+    ) as [ProposalInput, ProposalInput];
+    await agent.perform(first);
+    expect(await other.performAll([first, second])).toMatchObject({
+      begun: false,
+      actions: [{ decided: { error: { code: 'ACTION_CONFLICT' } } }, { decided: { effect: 'allow' } }],
+    });
+    expect(await agent.performAll([first, second])).toMatchObject({ begun: true });
+  });
+
+  test('is decided for each agent by itself, also while another one asks for the same', async () => {
+    const all = named('alike', on('plain', { where: { id: 14 } }), users(14));
+    await stack.worker?.stop();
+    const answers = Promise.all([agent, narrow].map((one) => one.performAll(all)));
+    answers.catch(() => {});
+    try {
+      await until(
+        () => agent.temporal.workflow.count(`WorkflowType = 'batch' AND ExecutionStatus = 'Running'`),
+        ({ count }) => count >= 2,
+      );
+    } finally {
+      await stack.startWorker();
+    }
+    expect(await answers).toMatchObject([
+      { begun: false, actions: [{ decided: { effect: 'allow' } }, { decided: { effect: 'deny' } }] },
+      { begun: false, actions: [{ decided: { error: { code: 'SCOPE_DENIED' } } }, { decided: { effect: 'deny' } }] },
+    ]);
+  });
+
   test('is begun once, however many ask for it at the same time', async () => {
     const all = named('twice', ...[5, 6, 7].map((id) => on('plain', { set: { amount: 8 }, where: { id } })));
     const answers = await Promise.all(Array.from({ length: 3 }, () => agent.performAll(all)));

@@ -463,6 +463,26 @@ test('a call that is cancelled cancels its action, and another agent can neither
   expect((await operator.outcome(key)).status).toBe('cancelled');
 });
 
+test('the same call by another agent, under the same key, is a conflict and tells nothing of what came of the first', async () => {
+  const file = path.join(root, 'own.txt');
+  await writeFile(file, 'for agent-1');
+  const params = {
+    name: 'files_read_text_file',
+    arguments: { path: file },
+    _meta: { 'countersign/idempotencyKey': 'read-once' },
+  };
+  const client = await connected(MODERN);
+  const first = await client.callTool(params);
+  expect(textOf(first)).toBe('for agent-1');
+  const stranger = await connected(MODERN, { agent: 'agent-2' });
+  const second = await stranger.callTool(params);
+  expect([second.isError, textOf(second)]).toEqual([true, expect.stringContaining('ACTION_CONFLICT')]);
+  expect(JSON.stringify(second)).not.toContain('for agent-1');
+  const awaited = await stranger.callTool({ name: 'await_action', arguments: { actionId: 'read-once' } });
+  expect([awaited.isError, textOf(awaited)]).toEqual([true, expect.stringContaining('NOT_FOUND')]);
+  expect(textOf(await client.callTool(params))).toBe('for agent-1');
+});
+
 describe('a client that has the tasks extension', () => {
   async function withTasks(key: Partial<ApiKeyOptions> = {}) {
     const client = await connected(MODERN, key);
@@ -531,6 +551,12 @@ describe('a client that has the tasks extension', () => {
       for (const attempt of [() => stranger.snapshot(), () => stranger.cancel(), () => stranger.updateJson({})])
         await expect(attempt()).rejects.toMatchObject({ code: -32602 });
     }
+    const args = { source: source('task-own'), destination: source('task-own-moved') };
+    const metadata = { 'countersign/idempotencyKey': 'task-own' };
+    const same = await (await withTasks({ agent: 'agent-2' })).session.callTool('files_move_file', args, { metadata });
+    expect(same.kind).toBe('immediate');
+    const refused = resultFromTaskOutcome(await same.result()) as CallToolResult;
+    expect([refused.isError, textOf(refused)]).toEqual([true, expect.stringContaining('ACTION_CONFLICT')]);
     const meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', [CLIENT_CAPABILITIES_META_KEY]: {} };
     for (const method of ['tasks/get', 'tasks/cancel', 'tasks/update']) {
       const params = { taskId: handle.taskId, inputResponses: {}, _meta: meta };

@@ -122,7 +122,7 @@ async function recordDryRun(name: string, proposal: Proposal): Promise<void> {
 }
 
 function batchId(proposals: readonly Proposal[]): string {
-  const named = digest(proposals.map((proposal) => [proposal.actionId, proposalDigest(proposal)]));
+  const named = digest(['agent-1', ...proposals.map((proposal) => [proposal.actionId, proposalDigest(proposal)])]);
   return `batch/${TENANT}/${named.slice('sha256:'.length)}`;
 }
 
