@@ -350,8 +350,12 @@ async function dyingAt(point: FaultPoint, tenant: string, canaries?: CanariesCon
 }
 
 /** What is shown to Dana of a canary that waits. */
-async function pendingFor(tenant: string, actionId: string): Promise<{ dana: Sender; shownDigest: string }> {
-  const dana = await gateway.person({ tenant });
+async function pendingFor(
+  tenant: string,
+  actionId: string,
+  id = 'dana',
+): Promise<{ dana: Sender; shownDigest: string }> {
+  const dana = await gateway.person({ tenant, id });
   const { body } = await until(
     () => dana.get(`/v1/actions/${actionId}`),
     (answer) => answer.body['pending'] !== undefined,
@@ -560,6 +564,21 @@ test('nobody comes to decide more than one person may in a day, those that wait 
     await ask(`begin; alter table countersign.canaries disable trigger final;
       update countersign.canaries set ended_at = ended_at - interval '25 hours' where tenant = '${tenant}';
       alter table countersign.canaries enable trigger final; commit`);
+    await due(tenant);
+    await shownTo(tenant, 3);
+  });
+});
+
+test('what one person has decided does not count as another’s', async () => {
+  const tenant = tenantOf('two-people');
+  await working([tenant], { mostPerPersonPerDay: 2 }, async () => {
+    for (const [before, id] of ['dana', 'erin'].entries()) {
+      await due(tenant);
+      const actionId = (await shownTo(tenant, before + 1))[0]?.actionId ?? '';
+      const { dana: person, shownDigest } = await pendingFor(tenant, actionId, id);
+      const no = { shownDigest, verdict: 'deny', reason: 'no' };
+      expect((await person.post(`/v1/actions/${actionId}/decision`, no)).status).toBe(200);
+    }
     await due(tenant);
     await shownTo(tenant, 3);
   });
