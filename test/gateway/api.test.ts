@@ -145,6 +145,22 @@ describe('an agent', () => {
     });
   });
 
+  test('that proposes a saga has sent as many requests as it has steps', async () => {
+    const small = await startTestGateway(stack, { gateway: { limits: { requestsPerMinute: 5 } } });
+    try {
+      const sender = await small.agent({ agent: 'agent-7' });
+      const saga = (traceId: string, steps: number) => ({
+        traceId,
+        steps: Array.from({ length: steps }, () => ({ tool: 'shop-db', input: { op: 'select', table: 'sessions' } })),
+      });
+      expect((await sender.post('/v1/sagas?wait=30', saga('counted', 4))).status).toBe(200);
+      expect(refusal(await sender.post('/v1/sagas', saga('too-many', 2)))).toMatchObject({ status: 429 });
+      await expect((await stack.agent()).sagaView('too-many')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    } finally {
+      await small.stop();
+    }
+  });
+
   test('that follows from a source that is not trusted is looked at by a person, who sees the source', async () => {
     const actionId = randomUUID();
     const from = [

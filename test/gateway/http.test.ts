@@ -290,6 +290,19 @@ describe('limits', () => {
     await small.stop();
   });
 
+  test('too many requests of nobody are put off as well, by the address that they come from', async () => {
+    const small = await startTestGateway(stack, { gateway: { limits: { requestsPerMinute: 5 } } });
+    const statuses: number[] = [];
+    for (let n = 0; n < 7; n++) {
+      const nobody = small.sender({ 'x-forwarded-for': `10.0.0.${n}` });
+      statuses.push((await nobody.get('/v1/me')).status);
+    }
+    const somebody = await (await small.agent()).get('/v1/me');
+    await small.stop();
+    expect(statuses).toEqual([401, 401, 401, 401, 401, 429, 429]);
+    expect(somebody.status).toBe(200);
+  });
+
   test('keys cannot be tried without end, under however many forwarded addresses', async () => {
     const small = await startTestGateway(stack, { gateway: { limits: { requestsPerMinute: 5 } } });
     const statuses: number[] = [];

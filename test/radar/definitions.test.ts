@@ -318,6 +318,16 @@ describe('where the radar may not make event triggers', () => {
     expect(back).toEqual([]);
   });
 
+  test('of two tables that are gone at the same time, each is told', async () => {
+    const tables = ['gone', 'gone_too'];
+    for (const table of tables) await sql(`CREATE TABLE ${table} (id int); ALTER TABLE ${table} OWNER TO keeper`);
+    const watched = await watching(database, { name: 'gone', tables, url });
+    const told = await watched.changing(`DROP TABLE ${tables.join(', ')}`);
+    expect(told.map(({ detail }) => detail).toSorted()).toEqual(
+      tables.map((table) => `public.${table} is gone: nobody says who did it.`),
+    );
+  });
+
   test('what two readers find who begin with the same is named the same, and made again later it is another', async () => {
     await sql('CREATE TABLE twofold (id int PRIMARY KEY); ALTER TABLE twofold OWNER TO keeper');
     const watched = await watching(database, { name: 'twofold', url });

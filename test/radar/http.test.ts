@@ -130,6 +130,7 @@ test.each<[string, Partial<HttpRadarOptions>]>([
   ['radar.id', { id: 'id' }],
   ['radar.kinds', { kinds: [''] }],
   ['radar.everyMs', { everyMs: 10 }],
+  ['radar.required', { required: 'yes' as never }],
   ['radar.poll', { poll: 1 } as never],
 ])('a config that could not work is refused: %s', (field, wrong) => {
   expect(() => toolOn(service.url, { radar: { ...RADAR, ...wrong } })).toThrow(
