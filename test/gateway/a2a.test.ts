@@ -206,9 +206,9 @@ describe('a request is refused, and the agent is told why', () => {
 
   test('what another agent has sent, sent again', async () => {
     const other = await connected({ agent: 'agent-2' });
-    const asked = message([data({ ...purge(10, 120), actionId: 'a2a-asked' })]);
-    expect(stateOf(await send(asked))).toBe(TaskState.TASK_STATE_COMPLETED);
-    await expect(send(asked, other)).rejects.toThrow('ACTION_CONFLICT');
+    const done = message([data(purge(5, 2))]);
+    expect(stateOf(await send(done))).toBe(TaskState.TASK_STATE_COMPLETED);
+    await expect(send(done, other)).rejects.toThrow('ACTION_CONFLICT');
     const waits = message([data(purge(150, 130))]);
     expect(stateOf(await send(waits))).toBe(TaskState.TASK_STATE_INPUT_REQUIRED);
     await expect(send(waits, other)).rejects.toThrow('ACTION_CONFLICT');
