@@ -60,8 +60,11 @@ export function splitFile(
   return sources;
 }
 
-/** How deeply brackets may nest. Cedar's parser calls itself for each, and how many it bears depends on the stack of the thread that it is in. */
-const MAX_BRACKETS = 100;
+/**
+ * How deeply brackets may nest. Cedar's parser calls itself for each, and how many it bears depends on the stack that is left: 125 with the default
+ * of Node, and 77 once V8 has optimized the parser, whose frames are larger then. So a process that has run for long would refuse what a new one takes.
+ */
+const MAX_BRACKETS = 50;
 
 const BRACKETS_AND_TEXTS = /"(?:[^"\\]|\\.)*"|\/\/[^\n]*|[()[\]{}]/gs;
 

@@ -52,15 +52,15 @@ describe('a file of policies', () => {
   const nested = (brackets: number, before = '') =>
     `@id("deep") permit (principal, action, resource) when { ${before}${'('.repeat(brackets)}true${')'.repeat(brackets)} };`;
 
-  test('may nest a hundred brackets, and not one more', () => {
+  test('may nest fifty brackets, and not one more', () => {
     // The brace around the condition is one of them.
-    expect(split(nested(99)).problems).toEqual([]);
-    expect(split(`// Above it.\n${nested(100)}`)).toEqual({
+    expect(split(nested(49)).problems).toEqual([]);
+    expect(split(`// Above it.\n${nested(50)}`)).toEqual({
       sources: [],
       problems: [
         {
           at: { file: 'a.cedar', line: 1, column: 1 },
-          message: 'a policy in it nests deeper than 100 brackets',
+          message: 'a policy in it nests deeper than 50 brackets',
           fix: 'Leave out the brackets that change nothing, or split the policy into several.',
         },
       ],
@@ -68,13 +68,13 @@ describe('a file of policies', () => {
   });
 
   test('nests by the brackets that are open, whatever texts and comments hold and whatever was closed before', () => {
-    const many = (bracket: string, condition: string) => nested(90, `${condition} // ${bracket.repeat(50)}\n && `);
+    const many = (bracket: string, condition: string) => nested(45, `${condition} // ${bracket.repeat(50)}\n && `);
     expect(split(many('(', `"${'(['.repeat(50)}" == "a"`)).problems).toEqual([]);
     expect(split(many('{', Array.from({ length: 60 }, () => '([true] == [true])').join(' && '))).problems).toEqual([]);
     expect(
-      split(nested(100, `"a" == "a" && "${')'.repeat(20)}" == "b" && [true] == [true] // ${')'.repeat(20)}\n && `))
+      split(nested(50, `"a" == "a" && "${')'.repeat(20)}" == "b" && [true] == [true] // ${')'.repeat(20)}\n && `))
         .problems,
-    ).toMatchObject([{ message: 'a policy in it nests deeper than 100 brackets' }]);
+    ).toMatchObject([{ message: 'a policy in it nests deeper than 50 brackets' }]);
   });
 
   test('that has none has none', () => {
