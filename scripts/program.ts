@@ -13,8 +13,9 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 export const FLAGS: readonly string[] = [
   // A process then compiles and collects garbage on its own thread alone: where more run than there are cores, its helpers cost a sixth and gain nothing.
   '--single-threaded',
-  // Loading modules makes so much that is kept that a small nursery is collected again and again: an eighth of what a run costs.
-  '--min-semi-space-size=64',
+  // Loading modules makes so much that is kept that a small nursery is collected again and again: an eighth of what a run costs. It begins no larger
+  // than the heap of the evaluator's thread may be: V8 ends the process where it cannot be.
+  '--min-semi-space-size=16',
   '--max-semi-space-size=64',
   // As src/policy/cedar.ts sets it: V8 reads cached code under the flags alone that it was made under.
   '--no-turbo-inline-js-wasm-calls',

@@ -94,10 +94,12 @@ interface Looking {
   readonly host?: string;
   /** What stands on the page when it is whole. */
   readonly showing: string;
+  /** What stands there no more when it is whole: each payload is decoded by itself. Default nothing. */
+  readonly hiding?: string;
 }
 
 /** Looks at the action in the UI, in a browser of its own: what is on the page, and how the codec server answered it. */
-async function look({ as, settings = [], host = 'localhost', showing }: Looking) {
+async function look({ as, settings = [], host = 'localhost', showing, hiding }: Looking) {
   const origins = [{ origin: new URL(action(host)).origin, localStorage: settings }];
   const context = await browser.newContext({
     viewport: { width: 1440, height: 1000 },
@@ -124,7 +126,11 @@ async function look({ as, settings = [], host = 'localhost', showing }: Looking)
         () => Promise.resolve(answers.size),
         (size) => size > 0,
       );
-    return { shown: await page.locator('body').innerText(), answers: [...answers] };
+    const shown = await until(
+      () => page.locator('body').innerText(),
+      (text) => hiding === undefined || !text.includes(hiding),
+    );
+    return { shown, answers: [...answers] };
   } finally {
     await context.close();
   }
@@ -144,7 +150,8 @@ describe('with the gateway as its codec server', () => {
   });
 
   test('shows everything to whoever may read it, and the log says to whom', async () => {
-    const { shown, answers } = await look({ as: 'Vera', settings: known, showing: `${NEEDLE} after` });
+    const whole = { showing: `${NEEDLE} after`, hiding: CIPHERTEXT };
+    const { shown, answers } = await look({ as: 'Vera', settings: known, ...whole });
     expect(answers).toEqual(['200']);
     expect(shown).toContain(`${NEEDLE} asked for it`);
     expect(shown).not.toContain(CIPHERTEXT);

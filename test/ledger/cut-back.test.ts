@@ -168,7 +168,7 @@ describe('a worker that starts then', () => {
     const { code, fix } = refusal(await worker());
     expect([code, fix]).toEqual([
       'POLICY_UNAVAILABLE',
-      expect.stringMatching(`change ${latest}, as worker \\d+@.* shows`),
+      expect.stringMatching(`change ${latest}, as worker .+/\\d+/.+ shows`),
     ]);
     // Whoever ran it goes on.
     expect(await running.reload()).toMatchObject({ ok: false, error: { code: 'POLICY_INVALID' } });
