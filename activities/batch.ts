@@ -1,6 +1,6 @@
 /** Several proposals that are decided together, by dry runs: each beside what those before it would take and leave. */
 import type { BatchDecision, BatchedDecision } from '../src/action/batch.js';
-import { CountersignError } from '../src/action/errors.js';
+import { actionConflict } from '../src/action/errors-conflict.js';
 import type { LimitDemand } from '../src/action/limits.js';
 import { proposerOf } from '../src/action/outcome.js';
 import { isProposedUnder } from '../src/action/principal.js';
@@ -8,6 +8,7 @@ import { actionState } from './compensate.js';
 import type { ActionRequest, BatchedFound, DryRunRequest } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { decideBeside, denied } from './dry-run.js';
+import { fromView } from './effect-reports.js';
 
 interface BatchOfActions {
   readonly tenant: string;
@@ -38,16 +39,7 @@ async function begun(
   const proposer = state.kind === 'ended' ? proposerOf(state.outcome) : known?.agent;
   const isOthers = agent !== undefined && proposer !== undefined && !isProposedUnder(agent, proposer);
   if ((recorded === undefined || recorded === digest) && !isOthers) return { kind: 'begun' };
-  const conflict = new CountersignError(
-    'ACTION_CONFLICT',
-    `Action ${actionId} was proposed before with another tool, input or expectation, or by another agent.`,
-    {
-      field: 'actionId',
-      expected: 'an actionId that was never used, or the same tool, input and expectation again by the same agent',
-      fix: 'Use a new actionId for a new action.',
-    },
-  );
-  return { kind: 'decided', decided: denied(proposal, conflict) };
+  return { kind: 'decided', decided: denied(proposal, fromView(actionConflict(actionId))) };
 }
 
 /** Decides on all of them, also when one is denied: whoever asked is told of each. */

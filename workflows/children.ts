@@ -12,6 +12,7 @@ import {
 import { TypedSearchAttributes, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ActionRequest, CompensationRequest, ActionState } from '../activities/contract.js';
 import type { ErrorView } from '../src/action/errors.js';
+import { actionConflict } from '../src/action/errors-conflict.js';
 import { proposerOf, type Outcome } from '../src/action/outcome.js';
 import type { CompensationView } from '../src/action/saga.js';
 import { ATTRIBUTES, MAX_SUMMARY, WORKFLOW_TASK_TIMEOUT } from '../src/temporal.js';
@@ -179,14 +180,7 @@ function ofRequest(
   const proposer = proposerOf(outcome);
   const isOthers = proposer !== undefined && !isOwn(proposer);
   if (outcome.proposalDigest === request.digest && !isOthers) return outcome;
-  const { actionId } = request.proposal;
-  return refused(tenant, request, {
-    code: 'ACTION_CONFLICT',
-    message: `Action ${actionId} was proposed before with another tool, input or expectation, or by another agent.`,
-    field: 'actionId',
-    expected: 'an actionId that was never used, or the same tool, input and expectation again by the same agent',
-    fix: 'Use a new actionId for a new action.',
-  });
+  return refused(tenant, request, actionConflict(request.proposal.actionId));
 }
 
 function lostError(actionId: string): ErrorView {

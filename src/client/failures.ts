@@ -8,6 +8,7 @@ import {
 } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { asCountersignError, CountersignError, type ErrorView } from '../action/errors.js';
+import { actionConflict } from '../action/errors-conflict.js';
 import { actionNotFound } from '../action/errors-not-found.js';
 import type { TemporalSettings } from '../environment.js';
 import { causes, grpcCode, isRefused, isUnreached, temporalUnavailable } from './connection.js';
@@ -66,17 +67,9 @@ export function timedOut(actionId: string, timeoutMs: number, cause: unknown): C
   );
 }
 
-/** Another proposal has this id, or another agent's: other words would not make it another one. */
 export function conflict(actionId: string): CountersignError {
-  return new CountersignError(
-    'ACTION_CONFLICT',
-    `Action ${actionId} was proposed before with another tool, input or expectation, or by another agent.`,
-    {
-      field: 'actionId',
-      expected: 'an actionId that was never used, or the same tool, input and expectation again by the same agent',
-      fix: 'Use a new actionId for a new action.',
-    },
-  );
+  const { code, message, ...problem } = actionConflict(actionId);
+  return new CountersignError(code, message, problem);
 }
 
 /** What an agent is told is what is recorded: where nothing can be recorded there is no outcome yet. */
