@@ -85,8 +85,7 @@ function checkNumber(number: number, path: string): void {
 }
 
 function notJson(value: unknown, path: string): CountersignError {
-  const what =
-    value === undefined ? 'undefined' : typeof value === 'object' ? 'an object that is not plain' : typeof value;
+  const what = typeof value === 'object' ? 'an object that is not plain' : typeof value;
   return new CountersignError('INVALID_JSON', `${path} is ${what}, not JSON`, {
     field: path,
     expected: 'a string, number, boolean, null, array or plain object',

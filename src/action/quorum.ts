@@ -50,8 +50,8 @@ export function progress(
   const denying = requirements.flatMap((wanted) => {
     const against = noes.filter((no) => appliesTo(wanted, no));
     const needed = Math.max(1, wanted.denials ?? 1);
-    // A number that is none must not mean that nobody can deny.
-    return against.length > 0 && !(people(against).size < needed) ? against : [];
+    // Not `>=`: with a number that is none, nobody could deny.
+    return people(against).size < needed ? [] : against;
   });
   if (denying.length > 0) return { state: 'denied', missing: [], by: first(denying) };
 

@@ -37,7 +37,7 @@ function entityOf(constraint: PrincipalConstraint | ResourceConstraint): ReturnT
     const within = constraint.in;
     return within !== undefined && 'entity' in within ? uidOf(within.entity) : undefined;
   }
-  return constraint.op !== 'All' && 'entity' in constraint ? uidOf(constraint.entity) : undefined;
+  return 'entity' in constraint ? uidOf(constraint.entity) : undefined;
 }
 
 /** The type and id of an entity, whichever way Cedar writes it. */

@@ -245,6 +245,10 @@ describe('a yes over the approval rate limit', () => {
     expect(progress(two, [stand, yes('cat', ['dba'])]).state).toBe('approved');
   });
 
+  test('that says again what the same person said calmly takes nothing from it', () => {
+    expect(progress([needs(['dba'])], [yes('ann', ['dba']), hasty('ann')]).state).toBe('approved');
+  });
+
   test('a no over the rate limit is a no', () => {
     expect(progress([needs(['dba'])], [no('ann', ['dba'], { overRateLimit: true })]).state).toBe('denied');
   });

@@ -118,6 +118,12 @@ describe('one value has one text', () => {
   ])('unless it %s', (_, value) => {
     expect(() => canonical(value)).toThrow(expect.objectContaining({ code: 'INVALID_JSON' }) as Error);
   });
+
+  test('and what could not be written is the cause', () => {
+    expect(() => canonical([Number.NaN])).toThrow(
+      expect.objectContaining({ cause: expect.any(Error) as Error }) as Error,
+    );
+  });
 });
 
 test('keys without a value are left out, and empty values stay', () => {

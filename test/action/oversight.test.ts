@@ -46,7 +46,14 @@ describe('the figures of oversight', () => {
       ],
       FROM,
     );
-    expect(seen.total).toMatchObject({ decisions: 6, approved: 4, denied: 1, changesRequested: 1, tooFast: 1 });
+    expect(seen.total).toMatchObject({
+      name: 'all',
+      decisions: 6,
+      approved: 4,
+      denied: 1,
+      changesRequested: 1,
+      tooFast: 1,
+    });
     expect(seen.approvers.map(({ name, decisions, yesRate }) => [name, decisions, yesRate])).toEqual([
       ['ann', 4, 0.75],
       ['bob', 2, 0.5],
@@ -138,6 +145,11 @@ describe('a finding', () => {
     ['too_fast', decided(1, { overRateLimit: true }), decided(1)],
     ['always_yes', decided(ENOUGH_DECISIONS), [...decided(ENOUGH_DECISIONS), ...decided(1, { verdict: 'deny' })]],
     ['fast', decided(ENOUGH_DECISIONS, { waitedSeconds: 4 }), decided(ENOUGH_DECISIONS - 1, { waitedSeconds: 4 })],
+    [
+      'fast',
+      [...decided(20, { waitedSeconds: 19 }), ...decided(60, { person: 'bob', waitedSeconds: 80 })],
+      [...decided(20, { waitedSeconds: 20 }), ...decided(60, { person: 'bob', waitedSeconds: 80 })],
+    ],
     ['fast', decided(ENOUGH_DECISIONS, { waitedSeconds: 4.9 }), decided(ENOUGH_DECISIONS, { waitedSeconds: 5 })],
     [
       'more_yes_than_before',

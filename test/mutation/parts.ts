@@ -107,7 +107,9 @@ export const PARTS: readonly Part[] = [
   },
   {
     name: 'policy-limits',
-    mutate: ['src/policy/limits/{at-limits,beside,caps,counters,figures,from-figures,keys,reading,resolve,settle}.ts'],
+    mutate: [
+      'src/policy/limits/{amounts,at-limits,beside,caps,counters,figures,from-figures,keys,reading,resolve,settle}.ts',
+    ],
     tests: ['test/policy/{limits-cedar,limits-figures,limits-outcome,limits-resolve,ruling}.test.ts'],
     keepsPolicies: true,
     runsPerThread: 1000,

@@ -302,14 +302,17 @@ describe('watching, at each interval,', () => {
     expect(log.lines.at(-1)).toMatchObject({ level: 'info', message: 'policy unchanged' });
   });
 
-  test('tries again what may have passed', async () => {
+  test.each([
+    ['says that it may pass', new CountersignError('LEDGER_UNAVAILABLE', 'down', { retryable: true })],
+    ['nobody knows', new Error('down')],
+  ])('tries again after an error that %s', async (_, error) => {
     stop?.();
     let down = true;
     active = new ActivePolicy({
       folder,
       logger: log,
       store: async () => {
-        if (down) throw new CountersignError('LEDGER_UNAVAILABLE', 'down', { retryable: true });
+        if (down) throw error;
       },
     });
     await active.reload();

@@ -1,5 +1,5 @@
 /** A policy read from a folder: in one state, with nothing overlooked, and nothing from outside of it. */
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -59,6 +59,9 @@ describe('a folder', () => {
 
   test('with a file over 1 MiB is refused before it is read', async () => {
     await writeFile(join(folder, 'b.cedar'), Buffer.alloc(1024 * 1024 + 1, 0x20));
+    expect((await refusalOf(loadBundle(folder))).message).toContain('b.cedar: it is over 1 MiB');
+    // More than Node reads at once. Nothing is written: it is a hole.
+    await truncate(join(folder, 'b.cedar'), 2 ** 31);
     expect((await refusalOf(loadBundle(folder))).message).toContain('b.cedar: it is over 1 MiB');
   });
 

@@ -117,7 +117,8 @@ describe('what is asked and left', () => {
     const inherited = asked('scope: tenant, same: [input.constructor]', {}, {}).marks;
     expect(inherited).toEqual(asked('scope: tenant, same: [input.constructor]', {}, { x: 1 }).marks);
     const list = asked('scope: tenant, same: [input.a.length]', {}, { a: [1, 2] }).marks;
-    expect(list).toEqual(asked('scope: tenant, same: [input.a.length]', {}, { a: [1, 2, 3] }).marks);
+    for (const a of [[1, 2, 3], 'text', 'longer text'])
+      expect(asked('scope: tenant, same: [input.a.length]', {}, { a }).marks).toEqual(list);
     const two = (input: JsonObject) => asked('scope: tenant, same: [input.a, input.b]', {}, input).marks[0];
     expect(two({ a: 1, b: 2 })).not.toBe(two({ a: 2, b: 1 }));
     expect(two({ a: 1 })).not.toBe(two({ b: 1 }));

@@ -1,6 +1,6 @@
 /** What follows from the state of the counters: figures, refusals with a fix, waiting, approvals, and the amounts really spent. */
 import { describe, expect, test } from 'vitest';
-import { CountersignError } from '../../src/action/errors.js';
+import type { CountersignError } from '../../src/action/errors.js';
 import type { LimitReading } from '../../src/action/limits.js';
 import {
   atLimits,
@@ -136,6 +136,9 @@ describe('figures', () => {
     const [limit] = limits;
     const reading = { ...readingOf(limit as (typeof limits)[0]), ...OVER, held: 3 };
     expect(figuresOf(limits, [reading])).toEqual([{ ...reading, unit: 'EUR', text: 'one: 80 of 500 EUR left' }]);
+    const [lease] = resolvedLimits('kind: concurrency, scope: agent, max: 2');
+    const free = readingOf(lease as (typeof limits)[0]);
+    expect(figuresOf([lease as (typeof limits)[0]], [free])).toEqual([{ ...free, text: 'one: 2 of 2 free' }]);
   });
 
   test('name the counter when a limit has several', () => {
@@ -163,7 +166,9 @@ describe('figures', () => {
       [{ ...reading, kind: 'count' }],
     ];
     for (const readings of wrong) {
-      expect(() => figuresOf(limits, readings)).toThrow(CountersignError);
+      expect(() => figuresOf(limits, readings)).toThrow(
+        expect.objectContaining({ code: 'INTERNAL', field: 'one agent=billing-bot' }) as Error,
+      );
       expect(() => atLimits(limits, readings, refundFacts)).toThrow(/not those that were asked for/);
     }
   });
@@ -411,6 +416,16 @@ describe('what was really spent', () => {
     settledAmounts(resolvedLimits(`${BUDGET}, settled: ${JSON.stringify(expression)}`), result, (limit, error) =>
       failed.push(`${limit}: ${(error as CountersignError).code}`),
     );
+
+  test('is told with what could not be read', () => {
+    const failed: unknown[] = [];
+    settledAmounts(
+      resolvedLimits(`${BUDGET}, settled: result.paid`),
+      {},
+      (_, error) => void failed.push((error as CountersignError).message),
+    );
+    expect(failed).toEqual([expect.stringMatching(/^limit:one: its settled cannot be evaluated: /)]);
+  });
 
   test('is read from the result', () => {
     expect(settled('result.paid', { paid: 99.5 })).toEqual({ one: 99.5 });

@@ -142,6 +142,8 @@ describe('keys', () => {
     expect(key(long('a'))).not.toBe(key(long('b')));
     const imitation = key(long('a')).slice('target='.length);
     expect(key(imitation)).not.toBe(key(long('a')));
+    expect(key('x'.repeat(200))).toBe(`target=${'x'.repeat(200)}`);
+    expect(key('x'.repeat(201))).toMatch(/^target=x{80}#sha256:[0-9a-f]{64}$/);
   });
 
   test('of targets are one for each target, in lower case, without duplicates', () => {
@@ -338,6 +340,7 @@ describe('an amount', () => {
     ['input.amount', { amount: 0 }, 0],
     ['input.amount * 1.19', { amount: 100 }, 119],
     ['double(input.amount)', { amount: '12.50' }, 12.5],
+    ['double(input.amount) * -1.0', { amount: 0 }, 0],
     ['has(input.amount) ? input.amount : 500', {}, 500],
     ['size(input.items)', { items: [1, 2, 3] }, 3],
     ['preview.rows', { rows: 1_000_000 }, 1],

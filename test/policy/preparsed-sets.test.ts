@@ -46,11 +46,15 @@ test('names come again also where few sets hold more policies than are kept in a
   expect(new Set(names).size).toBe(149);
 });
 
-test('a set that Cedar cannot parse is refused', () => {
+test('a set that Cedar cannot parse is refused, with what Cedar says of it', () => {
   const [rule] = many(1);
   if (rule === undefined) throw new Error('There is a policy.');
   const sets = new PreparsedSets(newCedar());
   expect(() => sets.nameOf([{ ...rule, text: 'permit (' }])).toThrow(
-    expect.objectContaining({ code: 'POLICY_INVALID', field: 'the folder' }),
+    expect.objectContaining({
+      code: 'POLICY_INVALID',
+      field: 'the folder',
+      message: expect.stringContaining('policy with id `p0`') as string,
+    }),
   );
 });

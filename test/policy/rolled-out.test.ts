@@ -120,6 +120,13 @@ describe('without an active policy', () => {
       ],
     ]);
   });
+
+  test('what kept it from being taken up is told as it is, where it does not say what to do', async () => {
+    ledger.place('active', 1, 'one');
+    ledger.unsigned.set('s1', invalid('Nobody signed it.'));
+    await worker.reload();
+    expect(refusal(() => worker.current()).fix).toBe('Nobody signed it.');
+  });
 });
 
 describe('the active policy', () => {
@@ -287,6 +294,17 @@ describe('what shows others that there was a change', () => {
     });
     expect(await shown({ seq: 5, shownBy: 'receipt 12 of acme' })).toEqual({ latest: 5, proof: undefined });
   });
+
+  test('is that of the later one also while this worker runs what was there before, because it cannot take up the later', async () => {
+    const digest = ledger.place('active', 3, 'one');
+    await worker.reload();
+    ledger.place('active', 4, 'two');
+    ledger.unsigned.set('s4', invalid('The keys are not there yet.', { retryable: true }));
+    ledger.proven = { seq: 4, shownBy: 'x', signed: 'other' };
+    await worker.reload();
+    expect(worker.current().digest).toBe(digest);
+    expect(worker.proof()).toEqual({ seq: 4, signed: 'other' });
+  });
 });
 
 describe('the policy in shadow', () => {
@@ -313,8 +331,10 @@ describe('the policy in shadow', () => {
     await worker.reload();
     ledger.place('active', 3, 'three');
     ledger.unsigned.set('s3', invalid('Nobody signed it.'));
+    ledger.asked.length = 0;
     expect(await worker.reload()).toMatchObject({ ok: false });
     expect(worker.shadow()?.digest).toBe(shadow);
+    expect(ledger.asked).toEqual(['placed', 'verify s3']);
   });
 
   test('that cannot be used ends the one before, and hinders the active one in nothing', async () => {

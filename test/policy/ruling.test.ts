@@ -269,13 +269,12 @@ history:
     expect(ruling.holds).toHaveLength(1);
   });
 
-  test('names all of them where either would do', () => {
+  test('names all of them that are under way where either would do, and no other', () => {
     const either =
       '@id("either") forbid (principal, action, resource) unless { context.history.tested.done >= 1 || context.history.scanned.done >= 1 };';
-    const ruling = ruled(policyFromText({ ...FILES, 'all.cedar': PERMIT_ALL, 'after.cedar': either }), {
-      tested: UNDER_WAY,
-      scanned: UNDER_WAY,
-    });
+    const least = '  reviewed: { of: { tool: review }, scope: tenant, within: 4h, wait: 1s }\n';
+    const files = { 'history.yaml': HISTORY + least, 'all.cedar': PERMIT_ALL, 'after.cedar': either };
+    const ruling = ruled(policyFromText(files), { tested: UNDER_WAY, scanned: UNDER_WAY });
     expect(ruling.queue).toMatchObject({
       reason: 'tested: 0 done, 1 under way; scanned: 0 done, 1 under way',
       maxWaitMs: 60_000,
@@ -292,6 +291,12 @@ history:
       expect(ruling.decision.effect).toBe('deny');
       expect(ruling.queue).toBeUndefined();
     }
+  });
+
+  test('is denied where nobody looked what came before', () => {
+    const ruling = ruleOnLimits(policyAfter('tested'), factsOf(), NO_LIMITS_APPLY, []);
+    expect(ruling.decision).toMatchObject({ effect: 'deny', code: 'POLICY_ERROR' });
+    expect(ruling.queue).toBeUndefined();
   });
 
   test('is denied for all that stands against it where waiting would not help', () => {

@@ -1,7 +1,7 @@
 /** Snapshots: what goes into history, what goes to the ledger, and what no snapshot may contain. */
 import { describe, expect, test } from 'vitest';
 import { canonicalBytes, digest, type Json } from '../../src/action/json.js';
-import type { State } from '../../src/action/snapshot.js';
+import { EMPTY_DELTA, EMPTY_SNAPSHOT, type State } from '../../src/action/snapshot.js';
 import { MAX_SNAPSHOT_BYTES, takeSnapshot } from '../../src/verify/index.js';
 
 describe('a snapshot', () => {
@@ -13,6 +13,11 @@ describe('a snapshot', () => {
       status: 'open',
     };
     expect(takeSnapshot(state, 1.5)).toEqual({ snapshot: { state, digest: digest(state), count: 6, tookMs: 1.5 } });
+  });
+
+  test('of nothing is that of an action that changes nothing, whose delta is empty', () => {
+    expect(EMPTY_SNAPSHOT).toEqual(takeSnapshot({}, 0).snapshot);
+    expect(EMPTY_DELTA).toEqual({ patch: [], operations: 0, latencyMs: 0 });
   });
 
   test('does not depend on the order of keys', () => {

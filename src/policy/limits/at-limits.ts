@@ -139,10 +139,10 @@ function expected(demand: ResolvedLimit['demand'], reading: LimitReading): strin
   }
 }
 
-function fix(denying: readonly Unfit[], retryAfterMs: number | undefined, facts: Facts): string {
-  const [first] = denying;
+function fix(denying: readonly [Unfit, ...Unfit[]], retryAfterMs: number | undefined, facts: Facts): string {
+  const [[{ demand }]] = denying;
   if (denying.some(neverFits)) return 'Ask for less, or have the limit raised in limits.yaml.';
-  if (first?.[0].demand.kind === 'breaker') {
+  if (demand.kind === 'breaker') {
     return `Find out why actions on it fail; ${retryHint(retryAfterMs, facts)}.`;
   }
   const sentence = retryHint(retryAfterMs, facts);

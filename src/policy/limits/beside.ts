@@ -1,5 +1,6 @@
 /** What limits leave to an action beside others that are asked for together with it and hold nothing yet. */
 import type { LimitDemand, LimitReading } from '../../action/limits.js';
+import { amountOf, exactAmount } from './amounts.js';
 
 /**
  * The readings as they would be if the others had been admitted before. A closed breaker lets any number pass. `readings` are those of
@@ -14,12 +15,12 @@ export function besideOthers(
     const demand = demands[index];
     const taken = sum(others.filter((other) => isSameCounter(other, reading)).map(amountOf));
     if (demand === undefined || taken === 0 || reading.state === 'closed') return reading;
-    const left = exact(Math.max(0, reading.left - taken));
+    const left = exactAmount(Math.max(0, reading.left - taken));
     const fits = reading.fits && amountOf(demand) <= left;
     const { retryAfterMs, ...rest } = reading;
     // When there is room again for what only the others leave none for, hangs on them.
     const retry = reading.fits || retryAfterMs === undefined ? {} : { retryAfterMs };
-    return { ...rest, held: exact(reading.held + taken), left, fits, ...retry };
+    return { ...rest, held: exactAmount(reading.held + taken), left, fits, ...retry };
   });
 }
 
@@ -27,15 +28,6 @@ function isSameCounter(one: LimitDemand, other: LimitReading): boolean {
   return one.limit === other.limit && one.key === other.key && one.kind === other.kind;
 }
 
-function amountOf(demand: LimitDemand): number {
-  return demand.kind === 'budget' || demand.kind === 'count' ? demand.amount : 1;
-}
-
 function sum(amounts: readonly number[]): number {
   return amounts.reduce((total, amount) => total + amount, 0);
-}
-
-/** The ledger counts in decimals: `0.3 - 0.1` leaves 0.2. */
-function exact(amount: number): number {
-  return Number(amount.toFixed(9));
 }

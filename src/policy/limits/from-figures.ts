@@ -1,5 +1,6 @@
 /** What a counter leaves to a demand, by a figure of it that is known: the recorded one, or one that was read for another amount. */
 import type { LimitDemand, LimitFigure, LimitReading } from '../../action/limits.js';
+import { amountOf, exactAmount } from './amounts.js';
 
 /** A figure without its words: a reading is one, too. */
 export type CounterState = Pick<LimitFigure, 'limit' | 'key' | 'kind' | 'max' | 'used' | 'held' | 'fits'> &
@@ -31,7 +32,7 @@ function roomOf(demand: LimitDemand, { used, held, max: before, fits, state }: C
     case 'budget':
     case 'count':
     case 'concurrency': {
-      const room = exact(max - used - held);
+      const room = exactAmount(max - used - held);
       const amount = amountOf(demand);
       return { room, fits: amount <= room || amount === 0 };
     }
@@ -49,15 +50,6 @@ function maxOf(demand: LimitDemand): number {
   return demand.kind === 'rate' ? demand.capacity : demand.kind === 'breaker' ? demand.probes : demand.max;
 }
 
-function amountOf(demand: LimitDemand): number {
-  return demand.kind === 'budget' || demand.kind === 'count' ? demand.amount : 1;
-}
-
 function nameOf({ limit, key, kind }: Pick<LimitFigure, 'limit' | 'key' | 'kind'>): string {
   return JSON.stringify([limit, key, kind]);
-}
-
-/** The ledger counts in decimals: `0.3 - 0.1` leaves 0.2. */
-function exact(amount: number): number {
-  return Number(amount.toFixed(9));
 }

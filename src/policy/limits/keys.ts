@@ -23,9 +23,10 @@ export interface Whose {
  */
 export function keysOf(scope: readonly LimitScope[], facts: Facts, whose: Whose): readonly string[] {
   let keys: readonly string[] = [''];
+  // The tenant, which adds nothing, comes first in the order of a scope.
   for (const part of scope) {
     const parts = partsOf(part, facts, whose);
-    keys = keys.flatMap((key) => parts.map((value) => (key === '' || value === '' ? key + value : `${key},${value}`)));
+    keys = keys.flatMap((key) => parts.map((value) => (key === '' ? value : `${key},${value}`)));
   }
   return [...new Set(keys)];
 }

@@ -2,10 +2,11 @@
 import type { Facts, Violation } from '../../action/decision.js';
 import { CountersignError } from '../../action/errors.js';
 import type { Json } from '../../action/json.js';
-import type { LimitDemand, LimitFigure } from '../../action/limits.js';
+import type { LimitFigure } from '../../action/limits.js';
 import type { Agent, Authority } from '../../action/principal.js';
 import type { Policy } from '../compile.js';
 import { clip } from '../reason.js';
+import { amountOf, type CounterDemand } from './amounts.js';
 import { capLimits } from './caps.js';
 import { depthFigure } from './figures.js';
 import { keysOf } from './keys.js';
@@ -97,9 +98,7 @@ class LimitResolver {
 
   /** The readings of those agents of the chain to which the limit applies. */
   #readingsUnder(limit: CountedLimit | DepthLimit): readonly Reading[] {
-    const { when } = limit;
-    if (when === undefined) return this.#readings;
-    if (when.readsAgent) return this.#readings.filter((reading) => reading.applies(limit));
+    if (limit.when?.readsAgent === true) return this.#readings.filter((reading) => reading.applies(limit));
     return this.#readings[0].applies(limit) ? this.#readings : [];
   }
 
@@ -158,13 +157,6 @@ function settleOf(limit: BudgetLimit, under: readonly Reading[]): ((result: Json
   if (settled === undefined) return undefined;
   const readings = settled.readsAgent ? under : under.slice(0, 1);
   return (result) => Math.max(...readings.map((reading) => reading.settled(limit, settled, result)));
-}
-
-type Demanded<Demand> = Demand extends LimitDemand ? Omit<Demand, 'limit' | 'key'> : never;
-type CounterDemand = Demanded<LimitDemand>;
-
-function amountOf(demand: CounterDemand): number {
-  return 'amount' in demand ? demand.amount : 0;
 }
 
 /** What a limit other than a budget asks of each of its counters. */
