@@ -52,6 +52,7 @@ export async function admit(
     tenant: agent.tenant,
     actionId,
     digest,
+    owner: agent.owner,
     agent: agent.id,
     tool: tool.name,
     environment: tool.environment,

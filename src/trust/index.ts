@@ -37,6 +37,7 @@ export { readSecretFile, refuseOpenFile, throughDraft } from './secret-file.js';
 export { openSealed, sealRecord, SEAL_KEYS } from './seals.js';
 export type { SealedStep } from './seals.js';
 export { matchesWildcard, scopeCovers } from './scopes.js';
+export { assertSeparateDuties } from './separate-duties.js';
 export { signCommand, verifyCommand } from './signed-commands.js';
 export { attestAgent, attestPerson } from './attestation.js';
 export {

@@ -34,13 +34,20 @@ describe('admitting an action', () => {
   test('registers it, open, with its grant', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     expect(await ledger.actions.find(names.tenant, names.actionId)).toBeUndefined();
-    expect(await ledger.actions.admit(admission(names))).toEqual({ kind: 'admitted' });
+    expect(await ledger.actions.admit(admission(names, { owner: 'ann' }))).toEqual({ kind: 'admitted' });
     expect(await ledger.actions.find(names.tenant, names.actionId)).toEqual({
       digest: proposal('a-1'),
       status: 'open',
       uses: 0,
+      agent: 'agent-1',
+      owner: 'ann',
     });
     expect(await grantsOf(names.tenant)).toBe(1);
+    // Whose it is does not change by another grant, nor by whoever writes to the ledger.
+    await ledger.actions.admit(admission(names, { owner: 'bob' }));
+    expect((await ledger.actions.find(names.tenant, names.actionId))?.owner).toBe('ann');
+    const changed = at.pool.query("update countersign.actions set owner = 'bob' where tenant = $1", [names.tenant]);
+    await expect(changed).rejects.toThrow(/refuses/i);
   });
 
   test('the same action again gets another grant; the same grant again changes nothing', async () => {

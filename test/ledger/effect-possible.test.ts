@@ -59,6 +59,7 @@ describe('an outcome that says that nothing was done, after another run used a g
     });
     expect(await ledger.actions.find(request.tenant, request.actionId)).toEqual({
       digest: request.digest,
+      agent: request.agent,
       status: 'open',
       uses: 1,
     });

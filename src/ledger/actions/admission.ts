@@ -12,6 +12,8 @@ export interface AdmitRequest {
   /** Of the proposal. */
   readonly digest: Digest;
   readonly agent: string;
+  /** The person who answers for the agent. Default nobody. */
+  readonly owner?: string | undefined;
   readonly tool: string;
   readonly environment: string;
   /** What the action would write; a freeze may name one of them. */

@@ -56,6 +56,8 @@ create table countersign.actions (
   action_id text not null check (char_length(action_id) between 1 and 128),
   digest text not null check (digest ~ '^sha256:[0-9a-f]{64}$'),
   agent text,
+  -- The person who answers for the agent, as its credential said when the action was first admitted.
+  owner text,
   tool text not null,
   environment text,
   -- How many of its grants were used, and how many of those were returned because nothing was sent under them.
@@ -105,6 +107,7 @@ create trigger keep before delete or truncate on countersign.actions
 -- \u0000 in it is JSON that Postgres cannot parse.
 create trigger final before update on countersign.actions for each row when (
   row(new.tenant, new.action_id, new.digest) <> row(old.tenant, old.action_id, old.digest)
+  or new.owner is distinct from old.owner
   or new.uses < old.uses
   or (old.status is null and new.resolved_at is not null)
   or ((old.status is not null or old.proposal is not null) and new.proposal::text is distinct from old.proposal::text)

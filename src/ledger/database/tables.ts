@@ -33,6 +33,8 @@ export interface LedgerTables {
     action_id: string;
     digest: Digest;
     agent: string | null;
+    /** The person who answers for the agent. */
+    owner: string | null;
     tool: string;
     environment: string | null;
     /** How many grants of the action were used. */
