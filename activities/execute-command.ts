@@ -47,7 +47,7 @@ export async function executeCommand(token: string, deps: Dependencies): Promise
 
 /** @throws CountersignError COMMAND_INVALID, CREDENTIAL_REVOKED */
 async function verifiedCommand(token: string, deps: Dependencies): Promise<SignedCommand> {
-  const command = await verifyCommand(deps.keyring, token, { now: new Date() });
+  const command = await verifyCommand(deps.keyring, token, { now: await deps.ledger.clock.read() });
   await assertCredentialsValid(command, deps);
   return command;
 }

@@ -131,9 +131,9 @@ function unknown(message: string): ErrorView {
   };
 }
 
-async function lookUp(action: OpenAction, { tools, taskQueue }: Dependencies): Promise<LookUp | undefined> {
+async function lookUp(action: OpenAction, { tools, taskQueue, ledger }: Dependencies): Promise<LookUp | undefined> {
   const tool = tools.get(action.tool);
-  const waitedLong = Date.now() - Date.parse(action.admittedAt) > MAX_WAIT_MS;
+  const waitedLong = ledger.clock.now().getTime() - Date.parse(action.admittedAt) > MAX_WAIT_MS;
   const unknownAfterMaxWait = (reason: string): LookUp | undefined =>
     waitedLong ? { happened: 'unknown', reason } : undefined;
   if (tool === undefined) return unknownAfterMaxWait(`no worker that was asked has the tool ${action.tool}.`);
@@ -169,7 +169,7 @@ async function settle(action: OpenAction, found: Found, deps: Dependencies): Pro
   };
   const outcome = deps.redaction?.of(tenant, tool)?.outcome(whole) ?? whole;
   const statement = {
-    ...receiptStatementOf(outcome, agent === null ? {} : { agent }),
+    ...receiptStatementOf(outcome, agent === null ? {} : { agent }, deps),
     ...(environment === null ? {} : { environment }),
   };
   await deps.faults.at('reconcile.before-settle');

@@ -66,12 +66,16 @@ export async function recordOutcome(settlement: OutcomeSettlement, deps: Depende
   const { author, error, facts, grant, records = [], ruledOut = [] } = settlement;
   const { tenant, actionId, proposalDigest, agent, cause } = author;
   const { outcome, proposal } = await kept(outcomeOf(settlement), author, deps);
-  const statement = receiptStatementOf(outcome, {
-    ...(agent === undefined ? {} : { agent }),
-    ...(grant === undefined ? {} : { grant: grant.jti }),
-    ...(cause === undefined ? {} : { cause }),
-    records,
-  });
+  const statement = receiptStatementOf(
+    outcome,
+    {
+      ...(agent === undefined ? {} : { agent }),
+      ...(grant === undefined ? {} : { grant: grant.jti }),
+      ...(cause === undefined ? {} : { cause }),
+      records,
+    },
+    deps,
+  );
   const action = { tenant, actionId };
   const signed = (link: ChainLink) => sign({ ...statement, ...link }, deps);
   // The refusal of a conflicting proposal gets a receipt, but the action keeps the outcome of the proposal that it belongs to.
@@ -152,7 +156,7 @@ export async function recordUnauthenticated(
     checks: [],
     steps: {},
   };
-  const statement = { ...receiptStatementOf(outcome, {}), tenant: UNAUTHENTICATED };
+  const statement = { ...receiptStatementOf(outcome, {}, deps), tenant: UNAUTHENTICATED };
   const receipt = await deps.ledger.receipts.append({
     tenant: UNAUTHENTICATED,
     actionId: `${tenant}/${actionId}`,
@@ -180,7 +184,11 @@ interface Grounds {
   readonly records?: readonly StepDigest[];
 }
 
-export function receiptStatementOf(outcome: Outcome, { agent, grant, cause, records = [] }: Grounds): Statement {
+export function receiptStatementOf(
+  outcome: Outcome,
+  { agent, grant, cause, records = [] }: Grounds,
+  { ledger }: Pick<Dependencies, 'ledger'>,
+): Statement {
   return {
     v: 1,
     tenant: outcome.tenant,
@@ -202,7 +210,7 @@ export function receiptStatementOf(outcome: Outcome, { agent, grant, cause, reco
     postDigest: outcome.post?.digest,
     ...(records.length === 0 ? {} : { records }),
     outcomeDigest: digest(outcome),
-    iat: Math.floor(Date.now() / 1000),
+    iat: Math.floor(ledger.clock.now().getTime() / 1000),
   };
 }
 

@@ -45,10 +45,14 @@ async function resolveUnknown(command: Resolve, deps: Dependencies): Promise<Out
     resolution: { verdict, evidence, by, roles, at, digest: command.digest },
   };
   const { agent, compensates: cause } = outcome.facts ?? {};
-  const claims = receiptStatementOf(outcome, {
-    ...(agent === undefined ? {} : { agent: agent.id }),
-    ...(cause === undefined ? {} : { cause }),
-  });
+  const claims = receiptStatementOf(
+    outcome,
+    {
+      ...(agent === undefined ? {} : { agent: agent.id }),
+      ...(cause === undefined ? {} : { cause }),
+    },
+    deps,
+  );
   const settled = await deps.ledger.receipts.resolve({
     tenant,
     actionId,

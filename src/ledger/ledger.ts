@@ -9,6 +9,7 @@ import { Archive } from './archive/archive.js';
 import { Canaries } from './canaries/canaries.js';
 import { CanarySchedules } from './canaries/canary-schedules.js';
 import { Catalogue } from './catalogue/catalogue.js';
+import { LedgerClock } from './clock.js';
 import { Content } from './content/content.js';
 import { Controls } from './controls/controls.js';
 import { Nonces } from './controls/nonces.js';
@@ -67,6 +68,8 @@ export class Ledger {
   readonly radarAlerts: RadarAlerts;
   readonly radarEffects: RadarEffects;
   readonly figures: Figures;
+  /** The time that all workers share. */
+  readonly clock: LedgerClock;
   readonly #database: Database;
 
   /** Connects when first asked something, not before. */
@@ -97,6 +100,7 @@ export class Ledger {
     this.radarAlerts = new RadarAlerts(database);
     this.radarEffects = new RadarEffects(database);
     this.figures = new Figures(database);
+    this.clock = new LedgerClock(database);
   }
 
   /** A ledger on a database of its own. @throws CountersignError CONFIG_INVALID */
@@ -117,14 +121,6 @@ export class Ledger {
   /** The names of the migrations that `migrate` would run. @throws CountersignError LEDGER_UNAVAILABLE */
   pendingMigrations(): Promise<readonly string[]> {
     return pendingMigrations(this.#database, LEDGER_TABLES);
-  }
-
-  /** What time it is by the database's clock, which every worker shares. @throws CountersignError LEDGER_UNAVAILABLE */
-  async clock(): Promise<Date> {
-    const { rows } = await this.#database.ask((kysely) =>
-      sql<{ now: Date }>`select clock_timestamp() as now`.execute(kysely),
-    );
-    return (rows[0] as { now: Date }).now;
   }
 
   /** Whether the ledger can be written to, and what is still to be set up. @throws CountersignError LEDGER_UNAVAILABLE */

@@ -307,7 +307,7 @@ test('what nobody can look up stays unknown and keeps what it holds, until a per
   const proposal = { actionId: randomUUID(), tool: 'none', input: { line: 'once' } };
   const digest = `sha256:${'0'.repeat(64)}` as const;
   // As a worker leaves it that died during the effect, with a workflow that is gone.
-  const grant = { jti: randomUUID(), expiresAt: new Date(Date.now() + 60_000) };
+  const grant = { jti: randomUUID(), ttlSeconds: 60 };
   const who = { tenant: TENANT, actionId: proposal.actionId, agent: 'agent-1', tool: 'none', targets: ['journal'] };
   const holds = [{ limit: 'under-way', key: '', kind: 'concurrency', max: 100 }] as const;
   await stack.ledger.actions.admit({ ...who, digest, environment: 'staging', grant, holds });

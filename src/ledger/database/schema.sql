@@ -374,6 +374,8 @@ create table countersign.policy_workers (
   problem text,
   change bigint,
   signed text,
+  -- How far the clock of its machine is ahead of this database's. Milliseconds.
+  clock_ahead_ms double precision,
   seen_at timestamptz not null default clock_timestamp(),
   check ((change is null) = (signed is null))
 ) with (fillfactor = 50);

@@ -291,6 +291,7 @@ export interface LedgerTables {
     problem: string | null;
     change: string | null;
     signed: string | null;
+    clock_ahead_ms: number | null;
     seen_at: Generated<Date>;
   };
   snapshots: {
