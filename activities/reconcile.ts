@@ -8,6 +8,7 @@ import { OPEN_ACTIONS_PAGE, type OpenAction } from '../src/ledger/index.js';
 import type { LookUp } from '../src/tools/tool.js';
 import type { ActionCursor, Reconciled, ReconcileOptions } from './contract.js';
 import type { Dependencies } from './deps.js';
+import { beginEdits } from './edits.js';
 import { sign, receiptStatementOf } from './record-outcome.js';
 
 /** Actions admitted more recently than this are left to their workflows. Milliseconds. */
@@ -23,6 +24,12 @@ const CONCURRENT_REQUESTS = 8;
 const MAX_WAIT_MS = 60 * 60_000;
 
 export async function reconcile(options: ReconcileOptions, deps: Dependencies): Promise<Reconciled> {
+  const round = await settleAbandoned(options, deps);
+  const edits = await beginEdits(options.olderThanMs ?? OLDER_THAN_MS, deps);
+  return edits === 0 ? round : { ...round, edits };
+}
+
+async function settleAbandoned(options: ReconcileOptions, deps: Dependencies): Promise<Reconciled> {
   const olderThanMs = options.olderThanMs ?? OLDER_THAN_MS;
   let { after } = options;
   let [seen, settled] = [0, 0];

@@ -15,6 +15,7 @@ import { hashReceipt, signReceipt } from '../src/trust/index.js';
 import type { ActionRequest } from './contract.js';
 import type { Dependencies } from './deps.js';
 import type { Author } from './author.js';
+import { editOf } from './edits.js';
 import { workflowIdentity } from './step.js';
 
 /** The chain of receipts for refusals whose tenant could not be verified: a forger must not write into a real tenant's chain. */
@@ -42,6 +43,8 @@ export interface OutcomeSettlement {
   readonly approvals?: readonly ApprovalRecord[];
   /** Id of the action that is done instead, where a person edited this one. */
   readonly revisedBy?: string;
+  /** The same, as it is begun. */
+  readonly edited?: ActionRequest;
   readonly grant?: GrantClaims;
   readonly pre?: Snapshot;
   readonly post?: Snapshot;
@@ -89,6 +92,7 @@ export async function recordOutcome(settlement: OutcomeSettlement, deps: Depende
       proposalDigest,
       outcome,
       proposal,
+      ...(settlement.edited === undefined ? {} : { edit: await editOf(tenant, settlement.edited, deps) }),
       sign: signed,
       ...(ruledOut === 'all' ? { effectRuledOut: true } : { withoutEffect: ruledOut }),
       // Without limits in the facts, this run held nothing. The ledger settles what an earlier grant still holds by the status.

@@ -17,6 +17,7 @@ import { Database, type DatabaseOptions } from './database/database.js';
 import { LEDGER_TABLES } from './database/ledger-tables.js';
 import { migrate, pendingMigrations } from './database/migrate.js';
 import { Deliveries } from './deliveries/deliveries.js';
+import { Edits } from './edits/edits.js';
 import { Figures } from './figures.js';
 import { Grants } from './grants/grants.js';
 import { RadarAlerts } from './radar/alerts.js';
@@ -60,6 +61,7 @@ export class Ledger {
   readonly canarySchedules: CanarySchedules;
   readonly catalogue: Catalogue;
   readonly deliveries: Deliveries;
+  readonly edits: Edits;
   readonly retention: Retention;
   readonly subjectKeys: SubjectKeys;
   readonly rollout: Rollout;
@@ -92,6 +94,7 @@ export class Ledger {
     this.canarySchedules = new CanarySchedules(database);
     this.catalogue = new Catalogue(database);
     this.deliveries = new Deliveries(database);
+    this.edits = new Edits(database);
     this.retention = new Retention(database);
     this.subjectKeys = new SubjectKeys(database);
     this.rollout = new Rollout(database);

@@ -50,7 +50,7 @@ beforeAll(async () => {
       canaries: canarySettingsOf(),
     },
     taskQueue: 'countersign',
-    workflows: { state: async () => 'running' },
+    workflows: { state: async () => 'running', begin: async () => {} },
     freezes,
     faults: NO_FAULTS,
   });

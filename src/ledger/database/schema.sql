@@ -170,6 +170,20 @@ create trigger final before update on countersign.grants for each row when (
     is distinct from row(old.jti, old.tenant, old.action_id, old.agent, old.tool, old.issued_at, old.expires_at)
 ) execute function countersign.refuse_change();
 
+-- What people made of actions that ended for it, until what is done instead has begun. A workflow that is ended from outside between the two leaves
+-- that to whoever looks after what was left behind. `request` is encrypted where values of the tool are redacted.
+create table countersign.edits (
+  tenant text not null,
+  action_id text not null,
+  task_queue text not null check (task_queue <> ''),
+  request json not null,
+  recorded_at timestamptz not null default clock_timestamp(),
+  primary key (tenant, action_id),
+  foreign key (tenant, action_id) references countersign.actions (tenant, action_id)
+);
+
+create index edits_due on countersign.edits (task_queue, recorded_at);
+
 -- Controls: freezes, revocations, nonces.
 
 create table countersign.freezes (

@@ -282,6 +282,13 @@ export interface LedgerTables {
   policy_divergences: { candidate: GeneratedAlways<Digest> };
   /** Written by `note_shadow` alone. */
   policy_shadow_counts: { candidate: GeneratedAlways<Digest> };
+  edits: {
+    tenant: string;
+    action_id: string;
+    task_queue: string;
+    request: JsonText<Json>;
+    recorded_at: Generated<Date>;
+  };
   policy_workers: {
     worker: string;
     task_queue: string;
