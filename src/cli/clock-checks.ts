@@ -12,11 +12,16 @@ export async function clocksStanding({ clock, rollout }: Pick<Ledger, 'clock' | 
   const workers = (await rollout.workers()).filter(({ silent }) => !silent);
   const clocks = [
     { whose: 'this machine', aheadMs: clock.aheadMs ?? 0 },
-    ...workers.flatMap(({ worker, clockAheadMs: aheadMs }) => (aheadMs === undefined ? [] : [{ whose: worker, aheadMs }])),
+    ...workers.flatMap(({ worker, clockAheadMs: aheadMs }) =>
+      aheadMs === undefined ? [] : [{ whose: worker, aheadMs }],
+    ),
   ];
   const off = clocks.filter(({ aheadMs }) => Math.abs(aheadMs) > CLOCK_OFF_MS);
   if (off.length > 0) {
-    return { ok: false, detail: off.map(({ whose, aheadMs }) => `${whose}: ${farOff(aheadMs)} the ledger's`).join('; ') };
+    return {
+      ok: false,
+      detail: off.map(({ whose, aheadMs }) => `${whose}: ${farOff(aheadMs)} the ledger's`).join('; '),
+    };
   }
   const farthest = Math.max(...clocks.map(({ aheadMs }) => Math.abs(aheadMs)));
   const whose = clocks.length === 1 ? 'this machine' : `this machine and ${clocks.length - 1} of the workers`;
