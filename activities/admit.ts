@@ -14,9 +14,9 @@ export interface Admitted {
   readonly kind: 'admitted';
   /** Id of the grant. */
   readonly jti: string;
-  /** When the grant is issued. Seconds since the epoch. */
+  /** When the grant is issued, by the ledger's clock. Seconds since the epoch. */
   readonly iat: number;
-  /** When the grant expires. Seconds since the epoch. */
+  /** When the grant expires, by the ledger's clock. Seconds since the epoch. */
   readonly exp: number;
 }
 
@@ -46,24 +46,24 @@ export async function admit(
   holds?: readonly HoldRequest[],
   history?: HistoryClaim,
 ): Promise<Admitted | NoRoom | Changed | Ended> {
-  const iat = Math.floor(Date.now() / 1000);
-  const admitted: Admitted = { kind: 'admitted', jti: randomUUID(), iat, exp: iat + settings.grantTtlSeconds };
+  const jti = randomUUID();
   const admission = await ledger.actions.admit({
     tenant: agent.tenant,
     actionId,
     digest,
     agent: agent.id,
+    owner: agent.owner,
     tool: tool.name,
     environment: tool.environment,
     targets: preview.targets,
-    grant: { jti: admitted.jti, expiresAt: new Date(admitted.exp * 1000) },
+    grant: { jti, ttlSeconds: settings.grantTtlSeconds },
     credentials,
     ...(holds === undefined ? {} : { holds }),
     ...(history === undefined ? {} : { history }),
   });
   switch (admission.kind) {
     case 'admitted':
-      return admitted;
+      return { kind: 'admitted', jti, iat: admission.issuedAt, exp: admission.expiresAt };
     case 'limited':
       return { kind: 'no_room', limits: admission.limits };
     case 'ended':

@@ -38,7 +38,7 @@ export async function ledgerIsWhole(
   { ledger }: Pick<Dependencies, 'ledger'>,
 ): Promise<boolean> {
   try {
-    const expiresAt = new Date(Date.now() + 60_000);
+    const expiresAt = new Date(ledger.clock.now().getTime() + 60_000);
     if (!(await ledger.nonces.use({ scope: 'alarm', nonce: randomUUID(), expiresAt }))) return false;
     return tenant === undefined || (await ledger.receipts.brokenOf(tenant)) === undefined;
   } catch {

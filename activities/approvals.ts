@@ -48,7 +48,8 @@ export async function verifiedDecision(
 ): Promise<ApprovalRecord> {
   const { token, shown, shownDigest } = check;
   const { tenant, actionId } = shown;
-  const approval = await verifyApproval(deps.keyring, token, { tenant, actionId, shownDigest, now: new Date() });
+  const now = await deps.ledger.clock.read();
+  const approval = await verifyApproval(deps.keyring, token, { tenant, actionId, shownDigest, now });
   assert(approval);
   await assertNotRevoked(tenant, approval, deps);
   const decider = await deciderOf(check, approval, deps);

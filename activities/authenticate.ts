@@ -1,6 +1,6 @@
 /** Authenticates proposals: verifies the agent's signature and the proposal's content, and finds the tool that it names. */
 import type { ActionType } from '../src/action/decision.js';
-import { asCountersignError, CountersignError } from '../src/action/errors.js';
+import { CountersignError } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
 import type { Agent, Authority } from '../src/action/principal.js';
 import {
@@ -36,7 +36,7 @@ export interface Authentic {
   readonly digest: Digest;
   readonly agent: Agent;
   readonly authority: Authority;
-  /** When it was verified: by the ledger's clock where this worker's is wrong. */
+  /** When it was verified, by the ledger's clock. */
   readonly at: Date;
   /** Present when a worker, not an agent, authorized the proposal: it compensates another action. */
   readonly authorization?: CompensationAuthorizationClaims;
@@ -58,7 +58,7 @@ export interface ToolInput {
 /**
  * Verifies who made a proposal. The signature covers the whole proposal with its words, and the workflow's id must be the agent's
  * tenant and the proposal's action id, so nobody can run a proposal under another name. `at` is the time as of which it must verify, by default now.
- * A worker whose clock is wrong must not refuse what another worker takes up, so the ledger's clock is asked before anything is refused for now.
+ * Now is by the ledger's clock: a worker whose own is wrong must neither refuse what another worker takes up, nor take what has expired.
  *
  * @throws CountersignError INVALID_PROPOSAL, AGENT_UNVERIFIED, LEDGER_UNAVAILABLE and what verifying a credential throws
  */
@@ -67,28 +67,8 @@ export async function authenticate(
   { keyring, ledger }: Pick<Dependencies, 'keyring' | 'ledger'>,
   at?: Date,
 ): Promise<Authentic> {
-  if (at !== undefined) return authenticateAt(request, keyring, at);
-  return byEitherClock(ledger, (now) => authenticateAt(request, keyring, now));
+  return authenticateAt(request, keyring, at ?? (await ledger.clock.read()));
 }
-
-/** Verifies as of now: by this worker's clock, and where that refuses, by the ledger's. */
-export async function byEitherClock(
-  ledger: Pick<Dependencies['ledger'], 'clock'>,
-  verify: (now: Date) => Promise<Authentic>,
-): Promise<Authentic> {
-  const here = new Date();
-  try {
-    return await verify(here);
-  } catch (thrown) {
-    if (asCountersignError(thrown).code !== 'AGENT_UNVERIFIED') throw thrown;
-    const there = await ledger.clock();
-    if (Math.abs(there.getTime() - here.getTime()) < CLOCKS_AGREE_MS) throw thrown;
-    return verify(there);
-  }
-}
-
-/** Clocks that differ by less say the same of a credential. */
-const CLOCKS_AGREE_MS = 1_000;
 
 async function authenticateAt(request: ActionRequest, keyring: Keyring, now: Date): Promise<Authentic> {
   const proposal = parseProposal(request.proposal);

@@ -128,7 +128,7 @@ async function createStandingApproval(
       fix: 'Ask somebody else.',
     });
   }
-  assertTime(until, MAX_STANDING_APPROVAL_MS, token, command);
+  assertTime(until, MAX_STANDING_APPROVAL_MS, token, command, deps);
   return async () => {
     const standingApproval = await deps.ledger.standingApprovals.add(standingApprovalOf(command, token));
     const summary = `${by} approves in advance what ${subject} does: ${boundsOf(command)}, until ${standingApproval.until}: ${reason}`;
@@ -193,7 +193,7 @@ async function delegateRole(
   }
   if (samePerson(by, subject))
     throw invalid('subject', 'A role delegation is given to somebody else.', "another person's id");
-  assertTime(until, MAX_ROLE_DELEGATION_MS, token, command);
+  assertTime(until, MAX_ROLE_DELEGATION_MS, token, command, deps);
   return async () => {
     const roleDelegation = await deps.ledger.roleDelegations.add(roleDelegationOf(command, token));
     const summary = `${by} has ${subject} exercise the role ${role} from ${roleDelegation.since} until ${roleDelegation.until}: ${reason}`;
@@ -237,10 +237,17 @@ function assertOwn({ by, roles }: AuthorityCommand, own: readonly string[], { se
  * Checks that `until` lies in the future and at most `longestMs` after the command was signed. Where the person signed with a credential of
  * their own, rather than through a gateway, `until` must not be later than the credential's expiry either.
  */
-function assertTime(until: string, longestMs: number, token: string, { auth, at }: AuthorityCommand): void {
+function assertTime(
+  until: string,
+  longestMs: number,
+  token: string,
+  { auth, at }: AuthorityCommand,
+  { ledger }: Dependencies,
+): void {
   const end = Date.parse(until);
   const [from, longest] = [Date.parse(at), Date.parse(at) + longestMs];
-  if (!(end > Date.now() && end > from)) throw invalid('until', 'It would be over already.', 'a time in the future');
+  if (!(end > ledger.clock.now().getTime() && end > from))
+    throw invalid('until', 'It would be over already.', 'a time in the future');
   if (end > longest) {
     throw invalid('until', 'It would last too long.', `at most ${longestMs / DAY_MS} days from now`);
   }

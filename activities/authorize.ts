@@ -60,14 +60,14 @@ function open(
   input: AuthorizeInput,
   run: StepRun,
   redactor: Redactor | undefined,
-  { settings }: Dependencies,
+  { settings, ledger }: Dependencies,
 ): Records | 'stale' {
   const { request } = input;
   const enforced = run.open<Enforced>('enforce', input.enforced);
   const { facts, decision } = enforced;
   const pre = openPreState(run, facts, input.pre);
   const approved = input.approved && run.open<Approved>('requestApproval', input.approved);
-  const since = Date.now() - settings.grantTtlSeconds * 1000;
+  const since = ledger.clock.now().getTime() - settings.grantTtlSeconds * 1000;
   if (enforced.at < since || (pre !== undefined && pre.at < since)) return 'stale';
 
   const plan = planOf(enforced, pre?.snapshot ?? EMPTY_SNAPSHOT, approved);
@@ -94,7 +94,7 @@ function lookAgain(because: LookAgain['because'], lastLook: boolean): LookAgain 
       'What the decision rests on was too old each time it was to be granted.',
       {
         field: 'decision',
-        fix: "Check the workers' clocks and load, then propose again.",
+        fix: 'Check the load of the workers, then propose again.',
       },
     );
   }

@@ -13,7 +13,7 @@ export async function drawByScheduleInForce(deps: Dependencies): Promise<readonl
   const { ledger, settings, taskQueue } = deps;
   const own = canaryScheduleOf(settings.canaries);
   const other = await ledger.canarySchedules.differing(taskQueue, digest(own), workerName());
-  if (other === undefined) return drawCanaries(settings.canaries, new Date());
+  if (other === undefined) return drawCanaries(settings.canaries, ledger.clock.now());
   const differs = differingMembers(own, other.schedule);
   const { by, at } = other;
   const message = `This worker has another schedule of canaries than the one in force, which ${by} put there at ${at}.`;

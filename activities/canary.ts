@@ -10,7 +10,6 @@ import { proposalDigest } from '../src/action/proposal.js';
 import { samePerson } from '../src/action/quorum.js';
 import { EMPTY_SNAPSHOT } from '../src/action/snapshot.js';
 import type { Outcome } from '../src/action/outcome.js';
-import type { CanarySettings } from '../src/config/oversight.js';
 import { verifyCommand, type SignedCommand } from '../src/trust/index.js';
 import { verifiedDecision } from './approvals.js';
 import { readAuthorizedInput, type Authentic } from './authenticate.js';
@@ -41,7 +40,7 @@ interface Order {
 
 /** What the tool's system says: on a worker that has the tool. @throws CountersignError COMMAND_INVALID, ROLE_REQUIRED, CANARY_INVALID, INVALID_* */
 export async function previewCanary(ticket: CanaryTicket, deps: Dependencies): Promise<CanarySeen | OtherTaskQueue> {
-  const read = readAuthorizedInput(authenticOf(await orderOf(ticket, deps)), deps);
+  const read = readAuthorizedInput(authenticOf(await orderOf(ticket, deps), deps), deps);
   const { tool, actionType, operation } = read;
   if (tool.taskQueue !== undefined && tool.taskQueue !== deps.taskQueue) {
     return { kind: 'other_task_queue', taskQueue: tool.taskQueue };
@@ -81,7 +80,7 @@ export async function openCanary(
 }
 
 async function opened(order: Order, seen: CanarySeen, deps: Dependencies): Promise<Canary> {
-  const authentic = authenticOf(order);
+  const authentic = authenticOf(order, deps);
   const { tenant } = authentic.agent;
   const { actionId } = authentic.proposal;
   const read = readAuthorizedInput(authentic, deps);
@@ -169,13 +168,13 @@ async function orderOf(ticket: CanaryTicket, deps: Dependencies): Promise<Order>
     assertMay(command, undefined, deps);
     return { template: command.canary, reason: command.reason, nonce: command.jti, command };
   }
-  return { ...dueTemplate(ticket.template, deps.settings.canaries), nonce: ticket.nonce };
+  return { ...dueTemplate(ticket.template, deps), nonce: ticket.nonce };
 }
 
 /** Whether its sender may send it is another question. @throws CountersignError COMMAND_INVALID */
 async function verifiedSending(token: string, deps: Dependencies): Promise<SendCanary> {
   const { tenant, actionId } = workflowIdentity();
-  const command = await verifyCommand(deps.keyring, token, { now: new Date() });
+  const command = await verifyCommand(deps.keyring, token, { now: await deps.ledger.clock.read() });
   if (command.kind === 'send_canary' && command.tenant === tenant && command.subject === actionId) return command;
   throw new CountersignError('COMMAND_INVALID', 'The signed command does not send this canary.', {
     field: 'command.subject',
@@ -185,7 +184,10 @@ async function verifiedSending(token: string, deps: Dependencies): Promise<SendC
 }
 
 /** Time may have passed since it was drawn, and the config may be another by now. @throws CountersignError CANARY_INVALID */
-function dueTemplate(name: string, canaries: CanarySettings): Pick<Order, 'template' | 'reason'> {
+function dueTemplate(
+  name: string,
+  { settings: { canaries }, ledger }: Dependencies,
+): Pick<Order, 'template' | 'reason'> {
   const { tenant } = workflowIdentity();
   const template = canaries.templates[name];
   if (template === undefined || !canaries.tenants.includes(tenant)) {
@@ -197,7 +199,7 @@ function dueTemplate(name: string, canaries: CanarySettings): Pick<Order, 'templ
       retryable: true,
     });
   }
-  if (canaryOdds(canaries, new Date()) === 0) {
+  if (canaryOdds(canaries, ledger.clock.now()) === 0) {
     throw new CountersignError('CANARY_INVALID', `The canary ${JSON.stringify(name)} is due no more.`, {
       field: canaries.perWeek === 0 ? 'oversight.canaries.perWeek' : 'oversight.canaries.hours',
       expected: 'a moment at which canaries are sent by themselves',
@@ -209,7 +211,7 @@ function dueTemplate(name: string, canaries: CanarySettings): Pick<Order, 'templ
 }
 
 /** As if the agent had proposed it. Nothing is signed in its name, so no step of an action would take it. */
-function authenticOf({ template }: Order): Authentic {
+function authenticOf({ template }: Order, { ledger }: Dependencies): Authentic {
   const { tenant, actionId } = workflowIdentity();
   const proposal = canaryProposal(actionId, template);
   const { id, roles, owner } = template.agent;
@@ -218,7 +220,7 @@ function authenticOf({ template }: Order): Authentic {
     digest: proposalDigest(proposal),
     agent: { id, tenant, roles, scopes: ['*'], ...(owner === undefined ? {} : { owner }) },
     authority: { credentials: [], caps: [], above: [] },
-    at: new Date(),
+    at: ledger.clock.now(),
   };
 }
 

@@ -85,7 +85,10 @@ async function findEffect(
   switch (found.happened) {
     case 'yes': {
       const since = authorized === undefined ? undefined : await openGrant(deps.keyring, authorized.grant);
-      return { execution: found.execution, startedAt: since === undefined ? Date.now() : since.iat * 1000 };
+      return {
+        execution: found.execution,
+        startedAt: since === undefined ? deps.ledger.clock.now().getTime() : since.iat * 1000,
+      };
     }
     case 'no':
       return { kind: 'not_made', error };
@@ -124,7 +127,7 @@ async function readUntilExpected(
   deps: Dependencies,
 ): Promise<Reading & { readonly waited?: Readonly<Record<string, string>> }> {
   // Without deadlines the system is read once, and `verify` judges that reading.
-  if (deadlines.longestMs === 0) return readingOf(effect, await readOnce(effect, deps));
+  if (deadlines.longestMs === 0) return readingOf(effect, await readOnce(effect, deps), deps);
   const context = Context.current();
   const read = async () => {
     const captured = await readOnce(effect, deps);
@@ -132,7 +135,7 @@ async function readUntilExpected(
   };
   if (context.info.isLocal && deadlines.longestMs > LOCAL_MAX_WAIT_MS) {
     const { captured, checks } = await read();
-    if (allHold(checks)) return readingOf(effect, captured);
+    if (allHold(checks)) return readingOf(effect, captured, deps);
     // It is waited for in a regular activity, off the workflow task.
     throw new CountersignError('EXPECTATION_UNMET', 'The system does not show the effect yet.');
   }
@@ -143,7 +146,7 @@ async function readUntilExpected(
       return context.sleep(ms);
     },
   });
-  return { ...readingOf(effect, last.captured), waited: waitedFor(last.checks, deadlines) };
+  return { ...readingOf(effect, last.captured, deps), waited: waitedFor(last.checks, deadlines) };
 }
 
 /** The deadlines of the expectations, none of them before the system may show the effect. */
@@ -172,14 +175,18 @@ async function readOnce(
   return captured;
 }
 
-function readingOf({ pre, startedAt }: Effect, { state, snapshot, unsampled }: Captured): Reading {
-  const delta = createDelta(pre, state, Date.now() - startedAt);
+function readingOf(
+  { pre, startedAt }: Effect,
+  { state, snapshot, unsampled }: Captured,
+  { ledger }: Pick<Dependencies, 'ledger'>,
+): Reading {
+  const delta = createDelta(pre, state, ledger.clock.now().getTime() - startedAt);
   return { snapshot, delta, ...(unsampled === undefined ? {} : { unsampled }) };
 }
 
 async function checksOf(effect: Effect, captured: Captured, deps: Dependencies): Promise<readonly Check[]> {
   const { read, plan, pre, execution } = effect;
-  const { snapshot, delta, unsampled } = readingOf(effect, captured);
+  const { snapshot, delta, unsampled } = readingOf(effect, captured, deps);
   return verifyEffect(
     verificationOf({ read, plan, pre, post: captured.state, snapshot, delta, unsampled, execution }, deps),
   );

@@ -33,7 +33,7 @@ export function appendCommandReceipt(
     tool: `countersign.${kind}`,
     approvals: [commandDigest],
     outcomeDigest: digest(content),
-    iat: Math.floor(Date.now() / 1000),
+    iat: Math.floor(deps.ledger.clock.now().getTime() / 1000),
   } as const;
   return deps.ledger.receipts.append({ tenant, actionId, sign: (link) => sign({ ...claims, ...link }, deps) });
 }

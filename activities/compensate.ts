@@ -73,7 +73,7 @@ async function compensationPlanOf(request: CompensationRequest, deps: Dependenci
     ...(proposal.traceId === undefined ? {} : { traceId: proposal.traceId }),
   };
   const preDigest = await preDigestForUndo(tool, input, { pre, post }, cause.actionId);
-  const iat = Math.floor(Date.now() / 1000);
+  const iat = Math.floor((await deps.ledger.clock.read()).getTime() / 1000);
   const { agent } = cause.facts;
   const claims: CompensationAuthorizationClaims = {
     tenant: request.tenant,
@@ -152,7 +152,8 @@ async function assertRequested(
   if (!ofSaga || agent.tenant !== tenant || agent.id !== cause.facts.agent.id) {
     throw cannot(`${cause.actionId} is no step of the saga ${saga.traceId}.`, 'AGENT_UNVERIFIED');
   }
-  const stillValid = await verifyProposal(keyring, saga.signature, { digest: manifest, now: new Date() }).then(
+  const now = await ledger.clock.read();
+  const stillValid = await verifyProposal(keyring, saga.signature, { digest: manifest, now }).then(
     () => true,
     () => false,
   );

@@ -15,12 +15,12 @@ import type { Dependencies } from './deps.js';
 export async function assertAsLeft(
   { signature, proposal }: ActionRequest,
   pre: Pick<Snapshot, 'digest'>,
-  { keyring }: Pick<Dependencies, 'keyring'>,
+  { keyring, ledger }: Pick<Dependencies, 'keyring' | 'ledger'>,
 ): Promise<void> {
   if (!isCompensationAuthorization(signature)) return;
   const { claims } = await verifyCompensationAuthorization(keyring, signature, {
     digest: signedProposalDigest(proposal),
-    now: new Date(),
+    now: await ledger.clock.read(),
   });
   if (pre.digest === claims.preDigest) return;
   throw new CountersignError(

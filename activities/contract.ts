@@ -349,6 +349,8 @@ export interface Reconciled {
   readonly seen: number;
   /** How many of them were settled. */
   readonly settled: number;
+  /** How many actions were seen to that people made of others. Absent where there were none. */
+  readonly edits?: number;
   /** Where the next run continues. Absent when all open actions were looked at. */
   readonly after?: ActionCursor;
 }

@@ -1,4 +1,5 @@
 /** The dependencies of the activities. A worker assembles them; workflow code cannot reach any of them. */
+import type { ActionRequest } from './contract.js';
 import type { CanarySettings } from '../src/config/oversight.js';
 import type { PasskeySettings } from '../src/action/passkey.js';
 import type { Digest } from '../src/action/json.js';
@@ -173,6 +174,8 @@ export type WorkflowState = 'running' | 'ended' | 'gone';
 export interface WorkflowStates {
   /** @throws when Temporal cannot be reached */
   state(workflowId: string): Promise<WorkflowState>;
+  /** Begins an action, unless one of its id was ever begun. @throws when Temporal cannot be reached */
+  begin(tenant: string, request: ActionRequest): Promise<void>;
 }
 
 /** The attributes of a running effect that freezes are matched against. */

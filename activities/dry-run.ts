@@ -11,14 +11,7 @@ import { parseProposal, proposalDigest, type Proposal } from '../src/action/prop
 import { progress } from '../src/action/quorum.js';
 import { verifyProposal } from '../src/trust/index.js';
 import { frozen, revoked } from './admit.js';
-import {
-  accountable,
-  assertNotReserved,
-  byEitherClock,
-  readAuthorizedInput,
-  type Authentic,
-  type ToolInput,
-} from './authenticate.js';
+import { accountable, assertNotReserved, readAuthorizedInput, type Authentic, type ToolInput } from './authenticate.js';
 import { assertPromiseKept } from './capture-pre-state.js';
 import type { Activities, DryRunRequest, DryRunSeen } from './contract.js';
 import type { Dependencies } from './deps.js';
@@ -117,13 +110,15 @@ async function answered<T>(
 }
 
 /** Verifies who asks as of a proposal. No workflow id is bound to it, because nothing is done under that id. @throws CountersignError */
-function authenticateDryRun({ proposal: untrusted, signature }: DryRunRequest, deps: Dependencies): Promise<Authentic> {
-  return byEitherClock(deps.ledger, async (now) => {
-    const proposal = parseProposal(untrusted);
-    const { agent, authority } = await verifyProposal(deps.keyring, signature, { digest: dryRunDigest(proposal), now });
-    assertNotReserved(proposal);
-    return { proposal, digest: proposalDigest(proposal), agent, authority, at: now };
-  });
+async function authenticateDryRun(
+  { proposal: untrusted, signature }: DryRunRequest,
+  { keyring, ledger }: Dependencies,
+): Promise<Authentic> {
+  const proposal = parseProposal(untrusted);
+  const now = await ledger.clock.read();
+  const { agent, authority } = await verifyProposal(keyring, signature, { digest: dryRunDigest(proposal), now });
+  assertNotReserved(proposal);
+  return { proposal, digest: proposalDigest(proposal), agent, authority, at: now };
 }
 
 /** Why a rehearsal shows that the action would not do what it promises. Told once policy allows the action, as in earnest. */

@@ -2,9 +2,7 @@
 import { Context } from '@temporalio/activity';
 import { CountersignError } from '../src/action/errors.js';
 import { freezeNotFound } from '../src/action/errors-not-found.js';
-import type { Outcome } from '../src/action/outcome.js';
 import type { Freeze } from '../src/action/freeze.js';
-import type { UnreceiptedOutcome } from '../src/action/outcome.js';
 import { compensationWorkflowId } from '../src/action/compensation-ids.js';
 import { pinsReceiptId } from '../src/ledger/index.js';
 import { verifyCommand, type SignedCommand } from '../src/trust/index.js';
@@ -19,10 +17,9 @@ import {
 import { acknowledgeAlerts } from './acknowledge-alerts.js';
 import { appendCommandReceipt } from './command-receipt.js';
 import { checkPolicyCommand, isPolicyCommand, type PolicyCommandKind } from './policy-commands.js';
-import { sign, receiptStatementOf } from './record-outcome.js';
+import { checkResolution } from './resolve-unknown.js';
 
 type Unfreeze = Extract<SignedCommand, { kind: 'unfreeze' }>;
-type Resolve = Extract<SignedCommand, { kind: 'resolve' }>;
 type Revoke = Extract<SignedCommand, { kind: 'revoke' }>;
 type AcceptPins = Extract<SignedCommand, { kind: 'accept_pins' }>;
 type Recover = Extract<SignedCommand, { kind: 'recover' }>;
@@ -50,7 +47,7 @@ export async function executeCommand(token: string, deps: Dependencies): Promise
 
 /** @throws CountersignError COMMAND_INVALID, CREDENTIAL_REVOKED */
 async function verifiedCommand(token: string, deps: Dependencies): Promise<SignedCommand> {
-  const command = await verifyCommand(deps.keyring, token, { now: new Date() });
+  const command = await verifyCommand(deps.keyring, token, { now: await deps.ledger.clock.read() });
   await assertCredentialsValid(command, deps);
   return command;
 }
@@ -65,7 +62,7 @@ async function checkOperatorCommand(command: OperatorCommand, deps: Dependencies
     case 'unfreeze':
       return () => lift(command, freeze as Freeze, deps);
     case 'resolve':
-      return async () => ({ kind: 'resolve', outcome: await resolveUnknown(command, deps) });
+      return checkResolution(command, deps);
     case 'revoke':
       return () => revoke(command, deps);
     case 'recover':
@@ -219,50 +216,4 @@ async function revoke(command: Revoke, deps: Dependencies): Promise<CommandResul
   const again = revocation.by === by ? '' : `, which ${revocation.by} had revoked before`;
   const receipt = await appendCommandReceipt(command, `${by} revoked ${jti}${again}: ${reason}`, deps);
   return { kind: 'revoke', revocation, receipt };
-}
-
-/** Records whether the effect happened. The rest of the outcome stays as it was. @throws CountersignError NOT_FOUND, NOT_UNKNOWN */
-async function resolveUnknown(command: Resolve, deps: Dependencies): Promise<Outcome> {
-  const { tenant, subject: actionId, verdict, by, roles, at, reason: evidence } = command;
-  const record = await deps.ledger.actions.find(tenant, actionId);
-  if (record === undefined) {
-    throw new CountersignError('NOT_FOUND', `There is no action ${actionId} of tenant ${tenant}.`, {
-      field: 'actionId',
-    });
-  }
-  const { outcome: recorded } = record;
-  if (recorded?.resolution?.digest === command.digest) return recorded;
-  if (recorded?.status !== 'unknown') throw notUnknown(actionId, record.status);
-  const { receipt: _receipt, error: _error, ...before } = recorded;
-  const happened = verdict === 'happened';
-  const outcome: UnreceiptedOutcome = {
-    ...before,
-    status: happened ? 'success' : 'failed',
-    reason: `${by} found out that it ${happened ? 'happened' : 'did not happen'}: ${evidence}`,
-    ...(happened ? {} : { error: { code: 'TOOL_FAILED', message: `It did not happen, as ${by} found out.` } }),
-    checks: [...before.checks, { name: 'resolution', ok: true, detail: `${by}: ${evidence}`.slice(0, 600) }],
-    resolution: { verdict, evidence, by, roles, at, digest: command.digest },
-  };
-  const { agent, compensates: cause } = outcome.facts ?? {};
-  const claims = receiptStatementOf(outcome, {
-    ...(agent === undefined ? {} : { agent: agent.id }),
-    ...(cause === undefined ? {} : { cause }),
-  });
-  const settled = await deps.ledger.receipts.resolve({
-    tenant,
-    actionId,
-    outcome,
-    sign: (link) => sign({ ...claims, approvals: [...claims.approvals, command.digest], ...link }, deps),
-    holds: { disposition: happened ? 'consume' : 'release' },
-  });
-  if (settled.outcome.resolution?.digest === command.digest) return settled.outcome;
-  throw notUnknown(actionId, settled.outcome.status);
-}
-
-function notUnknown(actionId: string, status: string): CountersignError {
-  return new CountersignError('NOT_UNKNOWN', `The outcome of ${actionId} is not unknown: it is ${status}.`, {
-    field: 'actionId',
-    expected: 'an action whose outcome is unknown',
-    fix: `Look at it: countersign show ${actionId}`,
-  });
 }

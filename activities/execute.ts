@@ -44,7 +44,7 @@ async function report(untrusted: Proposal, token: string, deps: Dependencies): P
   } catch (thrown) {
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
-    // This worker's clock or tools may differ from those of an earlier attempt: only the ledger can tell that no effect was begun.
+    // This worker's tools may differ from those of an earlier attempt: only the ledger can tell that no effect was begun.
     if (!reachedLedger && Context.current().info.attempt > 1) return { kind: 'unknown', error: error.toJSON() };
     return { kind: LAPSING.has(error.code) ? 'grant_lapsed' : 'not_done', error: error.toJSON(), notAttempted: true };
   }
@@ -59,7 +59,7 @@ type Report = EffectReport extends infer One ? (One extends EffectReport ? Omit<
 
 async function makeEffect(passed: Passed, since: Instant, deps: Dependencies): Promise<Report> {
   const { tool, claims, input, tried, barred } = passed;
-  const startedAt = since.wall;
+  const startedAt = deps.ledger.clock.now().getTime();
   // An earlier attempt may have reached the system. It is repeated only where that cannot make a second effect, and not when it is barred.
   const idempotency = tool.idempotencyOf?.(input) ?? tool.idempotency;
   if (tried && (idempotency !== 'native' || barred !== undefined)) {

@@ -6,7 +6,7 @@ import { assertJson } from '../src/action/json.js';
 import { proposalDigest, zodError, type Proposal } from '../src/action/proposal.js';
 import { DEFAULT_SENDS } from '../src/tools/sends.js';
 import type { Tool } from '../src/tools/tool.js';
-import { verifyGrant } from '../src/trust/index.js';
+import { assertGrantInTime, openGrant } from '../src/trust/index.js';
 import { frozen, revoked } from './admit.js';
 import { findTool } from './authenticate.js';
 import type { GrantUse, SendCount } from '../src/ledger/index.js';
@@ -27,17 +27,14 @@ export interface Passed {
   readonly barred?: CountersignError;
 }
 
-interface Granted extends Pick<Passed, 'tool' | 'claims' | 'input'> {
-  readonly expired: boolean;
-}
+type Granted = Pick<Passed, 'tool' | 'claims' | 'input'>;
 
 /**
- * Checks that the grant is valid for exactly this action. The check relies only on the grant's signature and on the workflow id that the
- * Temporal server states.
+ * Checks that the grant is for exactly this action. The check relies only on the grant's signature and on the workflow id that the Temporal
+ * server states; whether it is still valid is for the ledger's clock to say, when the grant is used.
  */
 export async function checkGrant(untrusted: unknown, token: string, deps: Dependencies): Promise<Granted> {
-  const now = new Date();
-  const { claims, expired } = await verifyGrant(deps.keyring, token, { now, allowExpired: true });
+  const claims = await openGrant(deps.keyring, token);
   assertJson(untrusted, 'proposal');
   const { tenant, actionId } = workflowIdentity();
   if (claims.tenant !== tenant || claims.actionId !== actionId) throw foreign('another action', 'workflowId');
@@ -50,14 +47,11 @@ export async function checkGrant(untrusted: unknown, token: string, deps: Depend
   const parsed = tool.input.safeParse(proposal.input);
   if (!parsed.success) throw zodError('INVALID_INPUT', parsed.error, 'proposal.input');
   if (tool.actionType(parsed.data) !== claims.actionType) throw foreign('another action type', 'proposal.input');
-  return { tool, claims, input: parsed.data, expired };
+  return { tool, claims, input: parsed.data };
 }
 
 /** Uses the grant in the ledger. The ledger allows one use, and none when the action is frozen, a credential was revoked, or nobody watches where somebody must. */
-export async function passGate(
-  { tool, claims, input, expired }: Granted,
-  deps: Dependencies,
-): Promise<Passed | 'returned'> {
+export async function passGate({ tool, claims, input }: Granted, deps: Dependencies): Promise<Passed | 'returned'> {
   const { tenant, actionId } = claims;
   const { activity: usedBy } = workflowIdentity();
   const { attempt } = Context.current().info;
@@ -80,10 +74,12 @@ export async function passGate(
   }
   switch (use.kind) {
     case 'first':
-      if (expired) {
-        // The grant has expired by this worker's clock, not by the ledger's. Nothing is sent, so this use must not count as an effect.
+      try {
+        assertGrantInTime(claims, new Date(use.usedAt * 1000));
+      } catch (error) {
+        // The ledger has another time for it than was signed. Nothing is sent, so this use must not count as an effect.
         await deps.ledger.grants.return({ jti: claims.jti, tenant, actionId, usedBy, attempt });
-        throw grantExpired(claims);
+        throw error;
       }
       return { tool, claims, input, tried: use.otherUses > 0, sent: use.sent };
     case 'again': {

@@ -131,7 +131,7 @@ async function carryOut(command: PolicyCommand, token: string, deps: Dependencie
       kind,
       digest: command.subject,
       statements: statements.map(digestText),
-      iat: Math.floor(Date.now() / 1000),
+      iat: Math.floor(deps.ledger.clock.now().getTime() / 1000),
     });
     const change = await deps.ledger.rollout.change({
       id: command.jti,
@@ -186,7 +186,7 @@ async function counts({ person, statement }: PolicyApproval, command: Promote, d
   let said: SignedCommand;
   try {
     const { iat = 0 } = decodeJwt(statement);
-    if (Math.abs(Date.now() - iat * 1000) > YES_COUNTS_MS) return false;
+    if (Math.abs(deps.ledger.clock.now().getTime() - iat * 1000) > YES_COUNTS_MS) return false;
     said = await verifyCommand(deps.keyring, statement, { now: new Date(iat * 1000) });
   } catch {
     return false;

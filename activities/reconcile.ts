@@ -8,6 +8,7 @@ import { OPEN_ACTIONS_PAGE, type OpenAction } from '../src/ledger/index.js';
 import type { LookUp } from '../src/tools/tool.js';
 import type { ActionCursor, Reconciled, ReconcileOptions } from './contract.js';
 import type { Dependencies } from './deps.js';
+import { beginEdits } from './edits.js';
 import { sign, receiptStatementOf } from './record-outcome.js';
 
 /** Actions admitted more recently than this are left to their workflows. Milliseconds. */
@@ -23,6 +24,12 @@ const CONCURRENT_REQUESTS = 8;
 const MAX_WAIT_MS = 60 * 60_000;
 
 export async function reconcile(options: ReconcileOptions, deps: Dependencies): Promise<Reconciled> {
+  const round = await settleAbandoned(options, deps);
+  const edits = await beginEdits(options.olderThanMs ?? OLDER_THAN_MS, deps);
+  return edits === 0 ? round : { ...round, edits };
+}
+
+async function settleAbandoned(options: ReconcileOptions, deps: Dependencies): Promise<Reconciled> {
   const olderThanMs = options.olderThanMs ?? OLDER_THAN_MS;
   let { after } = options;
   let [seen, settled] = [0, 0];
@@ -131,9 +138,9 @@ function unknown(message: string): ErrorView {
   };
 }
 
-async function lookUp(action: OpenAction, { tools, taskQueue }: Dependencies): Promise<LookUp | undefined> {
+async function lookUp(action: OpenAction, { tools, taskQueue, ledger }: Dependencies): Promise<LookUp | undefined> {
   const tool = tools.get(action.tool);
-  const waitedLong = Date.now() - Date.parse(action.admittedAt) > MAX_WAIT_MS;
+  const waitedLong = ledger.clock.now().getTime() - Date.parse(action.admittedAt) > MAX_WAIT_MS;
   const unknownAfterMaxWait = (reason: string): LookUp | undefined =>
     waitedLong ? { happened: 'unknown', reason } : undefined;
   if (tool === undefined) return unknownAfterMaxWait(`no worker that was asked has the tool ${action.tool}.`);
@@ -169,7 +176,7 @@ async function settle(action: OpenAction, found: Found, deps: Dependencies): Pro
   };
   const outcome = deps.redaction?.of(tenant, tool)?.outcome(whole) ?? whole;
   const statement = {
-    ...receiptStatementOf(outcome, agent === null ? {} : { agent }),
+    ...receiptStatementOf(outcome, agent === null ? {} : { agent }, deps),
     ...(environment === null ? {} : { environment }),
   };
   await deps.faults.at('reconcile.before-settle');

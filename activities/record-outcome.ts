@@ -15,6 +15,7 @@ import { hashReceipt, signReceipt } from '../src/trust/index.js';
 import type { ActionRequest } from './contract.js';
 import type { Dependencies } from './deps.js';
 import type { Author } from './author.js';
+import { editOf } from './edits.js';
 import { workflowIdentity } from './step.js';
 
 /** The chain of receipts for refusals whose tenant could not be verified: a forger must not write into a real tenant's chain. */
@@ -42,6 +43,8 @@ export interface OutcomeSettlement {
   readonly approvals?: readonly ApprovalRecord[];
   /** Id of the action that is done instead, where a person edited this one. */
   readonly revisedBy?: string;
+  /** The same, as it is begun. */
+  readonly edited?: ActionRequest;
   readonly grant?: GrantClaims;
   readonly pre?: Snapshot;
   readonly post?: Snapshot;
@@ -66,12 +69,16 @@ export async function recordOutcome(settlement: OutcomeSettlement, deps: Depende
   const { author, error, facts, grant, records = [], ruledOut = [] } = settlement;
   const { tenant, actionId, proposalDigest, agent, cause } = author;
   const { outcome, proposal } = await kept(outcomeOf(settlement), author, deps);
-  const statement = receiptStatementOf(outcome, {
-    ...(agent === undefined ? {} : { agent }),
-    ...(grant === undefined ? {} : { grant: grant.jti }),
-    ...(cause === undefined ? {} : { cause }),
-    records,
-  });
+  const statement = receiptStatementOf(
+    outcome,
+    {
+      ...(agent === undefined ? {} : { agent }),
+      ...(grant === undefined ? {} : { grant: grant.jti }),
+      ...(cause === undefined ? {} : { cause }),
+      records,
+    },
+    deps,
+  );
   const action = { tenant, actionId };
   const signed = (link: ChainLink) => sign({ ...statement, ...link }, deps);
   // The refusal of a conflicting proposal gets a receipt, but the action keeps the outcome of the proposal that it belongs to.
@@ -85,6 +92,7 @@ export async function recordOutcome(settlement: OutcomeSettlement, deps: Depende
       proposalDigest,
       outcome,
       proposal,
+      ...(settlement.edited === undefined ? {} : { edit: await editOf(tenant, settlement.edited, deps) }),
       sign: signed,
       ...(ruledOut === 'all' ? { effectRuledOut: true } : { withoutEffect: ruledOut }),
       // Without limits in the facts, this run held nothing. The ledger settles what an earlier grant still holds by the status.
@@ -152,7 +160,7 @@ export async function recordUnauthenticated(
     checks: [],
     steps: {},
   };
-  const statement = { ...receiptStatementOf(outcome, {}), tenant: UNAUTHENTICATED };
+  const statement = { ...receiptStatementOf(outcome, {}, deps), tenant: UNAUTHENTICATED };
   const receipt = await deps.ledger.receipts.append({
     tenant: UNAUTHENTICATED,
     actionId: `${tenant}/${actionId}`,
@@ -180,7 +188,11 @@ interface Grounds {
   readonly records?: readonly StepDigest[];
 }
 
-export function receiptStatementOf(outcome: Outcome, { agent, grant, cause, records = [] }: Grounds): Statement {
+export function receiptStatementOf(
+  outcome: Outcome,
+  { agent, grant, cause, records = [] }: Grounds,
+  { ledger }: Pick<Dependencies, 'ledger'>,
+): Statement {
   return {
     v: 1,
     tenant: outcome.tenant,
@@ -202,7 +214,7 @@ export function receiptStatementOf(outcome: Outcome, { agent, grant, cause, reco
     postDigest: outcome.post?.digest,
     ...(records.length === 0 ? {} : { records }),
     outcomeDigest: digest(outcome),
-    iat: Math.floor(Date.now() / 1000),
+    iat: Math.floor(ledger.clock.now().getTime() / 1000),
   };
 }
 

@@ -189,8 +189,8 @@ export type Stopped =
   | { readonly kind: 'cancelled'; readonly during: 'queue'; readonly queued: Sealed<Queued> }
   /** Nobody decided in time. `expiresAt` is RFC 3339 UTC. */
   | { readonly kind: 'expired'; readonly expiresAt: string }
-  /** People decided against the action. `tokens` are the decisions that they signed. */
-  | { readonly kind: 'decided'; readonly tokens: readonly string[] }
+  /** People decided against the action. `tokens` are the decisions that they signed; `edited` is what one of them made of the proposal. */
+  | { readonly kind: 'decided'; readonly tokens: readonly string[]; readonly edited?: Proposal }
   | { readonly kind: 'no_room'; readonly queued: Sealed<Queued> }
   /** Temporal could not carry out a step. */
   | { readonly kind: 'step_failed'; readonly error: ErrorView };

@@ -8,6 +8,7 @@ import { countDecisions } from './approvals.js';
 import type { Activities, Concluded, Enforced, PreState, Queued, Refused, SettleInput } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { recordOutcome, recordUnauthenticated, type OutcomeSettlement } from './record-outcome.js';
+import { editedRequest } from './edits.js';
 import { shownOf } from './request-approval.js';
 import { fromView, openReport, usesOf } from './effect-reports.js';
 import { recordsOf } from './step-digests.js';
@@ -78,7 +79,7 @@ function priorRecords({ ending, enforced, pre }: SettleInput, run: StepRun): Pri
   };
 }
 
-type Ending = Pick<OutcomeSettlement, 'status' | 'error' | 'approvals' | 'facts' | 'decision' | 'revisedBy'>;
+type Ending = Pick<OutcomeSettlement, 'status' | 'error' | 'approvals' | 'facts' | 'decision' | 'revisedBy' | 'edited'>;
 
 async function endingOf(
   { request, ending }: SettleInput,
@@ -104,9 +105,11 @@ async function endingOf(
       const approvals = await decisionsOf(request, ending.tokens, prior, deps);
       const requirements = prior.decision?.requirements ?? [];
       const error = fromView(refusalBy(progress(requirements, approvals), approvals));
-      const edited = approvals.find((approval) => approval.edited !== undefined)?.edited;
-      const changed = error.code === 'CHANGES_REQUESTED' && edited !== undefined;
-      return { status: 'denied', error, approvals, ...(changed ? { revisedBy: edited.actionId } : {}) };
+      const by = approvals.find((approval) => approval.edited !== undefined);
+      if (error.code !== 'CHANGES_REQUESTED' || by?.edited === undefined) return { status: 'denied', error, approvals };
+      const edited = editedRequest(request, ending, by);
+      const revisedBy = by.edited.actionId;
+      return { status: 'denied', error, approvals, revisedBy, ...(edited === undefined ? {} : { edited }) };
     }
     case 'no_room': {
       const { facts, decision, reason, inVain } = run.open<Queued>('enforce', ending.queued);

@@ -18,13 +18,15 @@ export class StepRun {
   /** Of the whole proposal: a record belongs to the words too that people are shown. */
   readonly #signedDigest: Digest;
   readonly #keyring: Dependencies['keyring'];
+  readonly #clock: Dependencies['ledger']['clock'];
   readonly #start = performance.now();
   readonly #opened: StepDigest[] = [];
 
-  constructor(step: SealedStep, proposal: Proposal, { keyring }: Pick<Dependencies, 'keyring'>) {
+  constructor(step: SealedStep, proposal: Proposal, { keyring, ledger }: Pick<Dependencies, 'keyring' | 'ledger'>) {
     this.#step = step;
     this.#signedDigest = signedDigestOf(proposal);
     this.#keyring = keyring;
+    this.#clock = ledger.clock;
   }
 
   get tookMs(): number {
@@ -38,7 +40,7 @@ export class StepRun {
 
   /** Seals the step's record. */
   seal<Record extends StepRecord>(content: Content<Record>): Sealed<Record> {
-    const record = { ...content, at: Date.now(), tookMs: this.tookMs };
+    const record = { ...content, at: this.#clock.now().getTime(), tookMs: this.tookMs };
     return sealRecord(this.#keyring, this.#context(this.#step), record) as unknown as Sealed<Record>;
   }
 

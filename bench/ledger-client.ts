@@ -41,7 +41,7 @@ export function admission(holds: readonly HoldRequest[]): AdmitRequest {
     environment: 'production',
     targets: ['public.orders'],
     credentials: ['bench-credential'],
-    grant: { jti: randomUUID(), expiresAt: new Date(Date.now() + 300_000) },
+    grant: { jti: randomUUID(), ttlSeconds: 300 },
     holds,
   };
 }

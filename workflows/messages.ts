@@ -40,8 +40,11 @@ export interface ChildStatus extends WaitsFor {
 
 export const childStatusSignal = defineSignal<[status: ChildStatus]>('childStatus');
 
-/** Answers when the saga has ended, or as soon as it waits for a person. */
-export const sagaUpdate = defineUpdate<SagaView, [digest: Digest]>('outcome');
+/**
+ * Answers when the saga has ended, or as soon as it waits for a person. Refused at once with ACTION_CONFLICT for any other saga's digest, and for an
+ * agent that did not propose it; `agent` is whoever asks, as they say themselves.
+ */
+export const sagaUpdate = defineUpdate<SagaView, [digest: Digest, agent: string | undefined]>('outcome');
 
 export const sagaQuery = defineQuery<SagaView>('view');
 

@@ -240,16 +240,19 @@ export class People {
     return progress(this.#pending?.shown.requirements ?? [], this.approvals, this.#waitedSeconds(at));
   }
 
+  /** A no that counts ends the action as that, also where it was cancelled in the same moment: whoever said it was told so. */
   #stopped({ state }: ApprovalProgress, expiresAt: string): Stopped | undefined {
-    if (this.#action.cancelRequested) return { kind: 'cancelled', during: 'approval' };
+    const { cancelRequested } = this.#action;
     switch (state) {
       case 'approved':
-        return undefined;
+        return cancelRequested ? { kind: 'cancelled', during: 'pipeline' } : undefined;
       case 'waiting':
-        return { kind: 'expired', expiresAt };
+        return cancelRequested ? { kind: 'cancelled', during: 'approval' } : { kind: 'expired', expiresAt };
       case 'denied':
-      case 'changes_requested':
-        return { kind: 'decided', tokens: this.tokens };
+      case 'changes_requested': {
+        const { edited } = this;
+        return { kind: 'decided', tokens: this.tokens, ...(edited === undefined ? {} : { edited: edited.proposal }) };
+      }
     }
   }
 

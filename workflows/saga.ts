@@ -1,10 +1,12 @@
 /** Several actions that succeed together: one after the other, and when one does not succeed, what was done is undone in reverse order. */
 import { allHandlersFinished, CancellationScope, condition, log, setHandler, workflowInfo } from '@temporalio/workflow';
 import type { ActionRequest, CompensationRequest, SagaRequest } from '../activities/contract.js';
+import { sagaConflict } from '../src/action/errors-conflict.js';
 import type { Outcome } from '../src/action/outcome.js';
+import { isProposedUnder } from '../src/action/principal.js';
 import type { CompensationView, SagaStep, SagaView, WaitsFor } from '../src/action/saga.js';
 import { resolved, runAction, runCompensation } from './children.js';
-import { refuse } from './failures.js';
+import { refusal } from './failures.js';
 import { childStatusSignal, sagaQuery, sagaUpdate } from './messages.js';
 import { showSaga } from './temporal-ui.js';
 
@@ -40,7 +42,7 @@ class Saga {
       this.#waitsFor(waitsFor, waits);
     });
     setHandler(sagaUpdate, () => this.#told(), {
-      validator: (digest) => this.#sameSaga(digest),
+      validator: (digest, agent) => this.#sameSaga(digest, agent),
     });
   }
 
@@ -138,14 +140,12 @@ class Saga {
     this.#show();
   }
 
-  /** Another saga under the same id is none of the caller's. */
-  #sameSaga(digest: string): void {
-    if (digest === this.#request.digest) return;
-    throw refuse(
-      'ACTION_CONFLICT',
-      `Saga ${this.#request.traceId} was proposed before with other steps (${this.#request.digest}).`,
-      'Use a new traceId for a new saga; repeat the same steps to get the recorded result.',
-    );
+  /** Another saga under the same id is none of the caller's, and neither is the same one of another agent's. Has no effect: a validator calls it. */
+  #sameSaga(digest: string, asking: string | undefined): void {
+    const { digest: own, agent, traceId } = this.#request;
+    const foreign = agent !== undefined && asking !== undefined && !isProposedUnder(asking, agent);
+    if (digest === own && !foreign) return;
+    throw refusal(sagaConflict(traceId));
   }
 
   async #told(): Promise<SagaView> {

@@ -94,6 +94,8 @@ export interface PolicyWorker {
   readonly shadow?: Digest;
   /** Why it does not run what it should. */
   readonly problem?: string;
+  /** How far the clock of its machine is ahead of the ledger's; negative where it is behind. Milliseconds. */
+  readonly clockAheadMs?: number;
   /** RFC 3339 UTC, by the database's clock. */
   readonly seenAt: string;
   /** Whether it has been silent for longer than a running worker ever is. */

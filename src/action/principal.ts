@@ -6,7 +6,7 @@ export interface Agent {
   readonly roles: readonly string[];
   /** What it may name: `tool`, `tool:operation`, with `*` for any run of characters (`*`, `crm:get_*`). */
   readonly scopes: readonly string[];
-  /** The person who answers for it; may not approve its actions. */
+  /** The person who answers for it; may neither approve what it does nor say what became of it. */
   readonly owner?: string | undefined;
   /** The agents that delegated to it, the one with the issuer's credential first. Absent for an agent of its own. */
   readonly via?: readonly string[];

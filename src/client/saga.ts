@@ -2,6 +2,7 @@
 import { WithStartWorkflowOperation, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { TypedSearchAttributes, WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
 import type { ActionRequest, CommandResult, SagaRequest } from '../../activities/contract.js';
+import { sagaConflict } from '../action/errors-conflict.js';
 import { CountersignError } from '../action/errors.js';
 import { digestText, withoutUndefined, type Digest } from '../action/json.js';
 import {
@@ -123,27 +124,23 @@ export async function startSaga(
   });
   // Whoever waits for the operation itself hears of its failure through the update.
   operation.workflowHandle().catch(() => {});
-  let view: SagaView;
   try {
-    view = await temporal.workflow.executeUpdateWithStart<SagaWorkflow, SagaView, [Digest]>(sagaUpdate, {
-      args: [request.digest],
-      startWorkflowOperation: operation,
-    });
+    return await temporal.workflow.executeUpdateWithStart<SagaWorkflow, SagaView, [Digest, string | undefined]>(
+      sagaUpdate,
+      {
+        args: [request.digest, agent],
+        startWorkflowOperation: operation,
+      },
+    );
   } catch (error) {
     if (!hasEnded(error)) throw error;
-    view = await temporal.workflow.getHandle<SagaWorkflow>(workflowId).result();
   }
+  // One that has ended refuses nothing: whose it is, is looked up.
+  const view = await temporal.workflow.getHandle<SagaWorkflow>(workflowId).result();
   const by = await sagaAgent(temporal, tenant, request.traceId);
   if (view.digest === request.digest && (by === undefined || isProposedUnder(agent, by))) return view;
-  throw new CountersignError(
-    'ACTION_CONFLICT',
-    `Saga ${request.traceId} was proposed before with other steps, or by another agent.`,
-    {
-      field: 'traceId',
-      expected: 'a traceId that was never used for a saga, or the same steps again by the same agent',
-      fix: 'Use a new traceId for a new saga.',
-    },
-  );
+  const { code, message, ...details } = sagaConflict(request.traceId);
+  throw new CountersignError(code, message, details);
 }
 
 export function isOver(view: SagaView): view is SagaView & { readonly status: SagaStatus } {

@@ -32,7 +32,7 @@ export interface CountersignConfig extends VerificationConfig {
   readonly tools: readonly Tool[];
   /** How long a grant may wait for its execution. Seconds from 5 to 3,600, default 60. */
   readonly grantTtlSeconds?: number;
-  /** Whether the person who answers for an agent may approve its actions. Default false. */
+  /** Whether the person who answers for an agent may approve its actions, and resolve them. Default false. */
   readonly selfApproval?: boolean;
   /** How long a tool's look-up that cannot tell yet is asked again before an outcome is `unknown`. Milliseconds from 0 to 300,000, default 30,000. */
   readonly lookUpMaxWaitMs?: number;

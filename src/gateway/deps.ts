@@ -120,6 +120,8 @@ export interface GatewaySettings {
   readonly platformRoles: readonly string[];
   /** Roles that see how others of their tenant decide. Default `operator`. */
   readonly oversightRoles: readonly string[];
+  /** Whether whoever answers for an agent may decide on what it does. Default false. */
+  readonly selfApproval: boolean;
   readonly session: {
     /** How long a session lasts without being used. Seconds, default 1,800. */
     readonly idleSeconds: number;

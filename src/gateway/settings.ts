@@ -23,6 +23,7 @@ export interface SettingsSources {
   readonly freezeRoles?: readonly string[];
   readonly platformRoles?: readonly string[];
   readonly oversightRoles?: readonly string[];
+  readonly selfApproval?: boolean | undefined;
   readonly devPeople?: readonly DevPerson[];
 }
 
@@ -72,6 +73,7 @@ export function gatewaySettings(sources: SettingsSources): { settings: GatewaySe
     freezeRoles: sources.freezeRoles ?? ['operator'],
     platformRoles: sources.platformRoles ?? ['platform-operator'],
     oversightRoles: sources.oversightRoles ?? ['operator'],
+    selfApproval: sources.selfApproval ?? false,
     session: { idleSeconds: 1800, maxSeconds: 43_200, ...config.session },
     limits: limitsOf(config),
     trustedProxies: config.trustedProxies ?? 0,

@@ -3,6 +3,7 @@ export { Ledger } from './ledger.js';
 export * from './actions/index.js';
 export * from './approvals/index.js';
 export * from './archive/index.js';
+export { CLOCK_OFF_MS, type LedgerClock } from './clock.js';
 export * from './controls/index.js';
 export { assertSetUp, Database, takesNobodys, type DatabaseOptions } from './database/index.js';
 export * from './grants/index.js';

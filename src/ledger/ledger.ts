@@ -9,6 +9,7 @@ import { Archive } from './archive/archive.js';
 import { Canaries } from './canaries/canaries.js';
 import { CanarySchedules } from './canaries/canary-schedules.js';
 import { Catalogue } from './catalogue/catalogue.js';
+import { LedgerClock } from './clock.js';
 import { Content } from './content/content.js';
 import { Controls } from './controls/controls.js';
 import { Nonces } from './controls/nonces.js';
@@ -16,6 +17,7 @@ import { Database, type DatabaseOptions } from './database/database.js';
 import { LEDGER_TABLES } from './database/ledger-tables.js';
 import { migrate, pendingMigrations } from './database/migrate.js';
 import { Deliveries } from './deliveries/deliveries.js';
+import { Edits } from './edits/edits.js';
 import { Figures } from './figures.js';
 import { Grants } from './grants/grants.js';
 import { RadarAlerts } from './radar/alerts.js';
@@ -59,6 +61,7 @@ export class Ledger {
   readonly canarySchedules: CanarySchedules;
   readonly catalogue: Catalogue;
   readonly deliveries: Deliveries;
+  readonly edits: Edits;
   readonly retention: Retention;
   readonly subjectKeys: SubjectKeys;
   readonly rollout: Rollout;
@@ -67,6 +70,8 @@ export class Ledger {
   readonly radarAlerts: RadarAlerts;
   readonly radarEffects: RadarEffects;
   readonly figures: Figures;
+  /** The time that all workers share. */
+  readonly clock: LedgerClock;
   readonly #database: Database;
 
   /** Connects when first asked something, not before. */
@@ -89,6 +94,7 @@ export class Ledger {
     this.canarySchedules = new CanarySchedules(database);
     this.catalogue = new Catalogue(database);
     this.deliveries = new Deliveries(database);
+    this.edits = new Edits(database);
     this.retention = new Retention(database);
     this.subjectKeys = new SubjectKeys(database);
     this.rollout = new Rollout(database);
@@ -97,6 +103,7 @@ export class Ledger {
     this.radarAlerts = new RadarAlerts(database);
     this.radarEffects = new RadarEffects(database);
     this.figures = new Figures(database);
+    this.clock = new LedgerClock(database);
   }
 
   /** A ledger on a database of its own. @throws CountersignError CONFIG_INVALID */
@@ -117,14 +124,6 @@ export class Ledger {
   /** The names of the migrations that `migrate` would run. @throws CountersignError LEDGER_UNAVAILABLE */
   pendingMigrations(): Promise<readonly string[]> {
     return pendingMigrations(this.#database, LEDGER_TABLES);
-  }
-
-  /** What time it is by the database's clock, which every worker shares. @throws CountersignError LEDGER_UNAVAILABLE */
-  async clock(): Promise<Date> {
-    const { rows } = await this.#database.ask((kysely) =>
-      sql<{ now: Date }>`select clock_timestamp() as now`.execute(kysely),
-    );
-    return (rows[0] as { now: Date }).now;
   }
 
   /** Whether the ledger can be written to, and what is still to be set up. @throws CountersignError LEDGER_UNAVAILABLE */

@@ -7,7 +7,6 @@ import { digestText, type Digest } from '../action/json.js';
 import { VERDICTS, type ApprovalRecord, type Verdict } from '../action/outcome.js';
 import type { Agent, Approver } from '../action/principal.js';
 import { signedProposalDigest, type Proposal } from '../action/proposal.js';
-import { samePerson } from '../action/quorum.js';
 import { MAX_CREDENTIAL_BYTES, MAX_ATTESTED_PERSON_SECONDS } from './claims.js';
 import type { Credential } from './credentials.js';
 import { holderKey, verifyHolder } from './holder.js';
@@ -25,6 +24,7 @@ import {
   tenantSchema,
   typedText,
 } from './claim-schemas.js';
+import { assertSeparateDuties } from './separate-duties.js';
 import { assertInTime, checkedOptions, type StatementKind } from './statements.js';
 
 /** A longer approval is refused unparsed. Holds a credential, 2000 characters of any script and the largest assertion of a passkey. */
@@ -206,24 +206,12 @@ export interface DecisionEligibility {
 
 /** Passes when this person may decide this action; otherwise throws. @throws CountersignError APPROVAL_FORBIDDEN */
 export function assertMayDecide({ approver, agent, requirements, selfApproval }: DecisionEligibility): void {
-  // A delegate is its delegator's doing: `ann/helper` is Ann's.
-  const [root = agent.id] = agent.id.split('/');
-  if (samePerson(approver.id, root)) {
-    throw forbidden('The approver is the agent itself.', 'Somebody else must decide.');
-  }
-  if (!selfApproval && agent.owner !== undefined && samePerson(approver.id, agent.owner)) {
-    throw forbidden('The approver is the owner of the agent.', 'Somebody else must decide.');
-  }
+  assertSeparateDuties({ person: approver.id, agent, selfApproval }, 'approval.approver');
   const wanted = [...new Set(requirements.flatMap(({ roles }) => roles))].sort();
   if (wanted.some((role) => approver.roles.includes(role))) return;
-  throw forbidden(
-    'The approver has none of the roles that may decide this action.',
-    'Ask somebody who has the role.',
-    wanted,
-  );
-}
-
-function forbidden(message: string, fix: string, roles?: readonly string[]): CountersignError {
-  const expected = roles === undefined ? 'another person' : `one of the roles ${roles.join(', ') || '(none is named)'}`;
-  return new CountersignError('APPROVAL_FORBIDDEN', message, { field: 'approval.approver', expected, fix });
+  throw new CountersignError('APPROVAL_FORBIDDEN', 'The approver has none of the roles that may decide this action.', {
+    field: 'approval.approver',
+    expected: `one of the roles ${wanted.join(', ') || '(none is named)'}`,
+    fix: 'Ask somebody who has the role.',
+  });
 }

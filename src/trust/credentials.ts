@@ -52,7 +52,7 @@ export interface AgentOptions {
   readonly roles: readonly string[];
   /** What it may name, as in `Agent`: `crm`, `crm:get_*`, `*`. At least one. */
   readonly scopes: readonly string[];
-  /** The id of the person who answers for it; may not approve its actions. */
+  /** The id of the person who answers for it; may neither approve nor resolve its actions. */
   readonly owner?: string | undefined;
   /** Default 90 days; at most 3650 days. */
   readonly ttlSeconds?: number | undefined;

@@ -80,50 +80,24 @@ export async function signGrant(keyring: Keyring, claims: GrantClaims): Promise<
   return token;
 }
 
-/**
- * Reads a grant by its signature and shape alone: for after the effect, when what was granted was granted, whatever a clock says.
- *
- * @throws CountersignError GRANT_INVALID
- */
+/** Reads a grant by its signature and shape alone. Whether it is for this action, and unused, is for `execute`. @throws CountersignError GRANT_INVALID */
 export function openGrant(keyring: Keyring, token: string): Promise<GrantClaims> {
   return openIssued(token, form, keyring.verify.grant);
 }
 
 /**
- * Verifies a grant's signature, shape and time. Whether it is for this action, and unused, is for `execute`.
+ * Whether a grant is valid at a time, which is the ledger's: what was granted by one worker is used by another, and neither's clock is right.
  *
- * With `allowExpired` an expired grant is still read: a retry must know what an earlier attempt was allowed to do.
- *
- * @throws CountersignError GRANT_INVALID; GRANT_EXPIRED from `exp` on, to the second
+ * @throws CountersignError GRANT_INVALID before it was issued; GRANT_EXPIRED from `exp` on, to the second
  */
-export async function verifyGrant(
-  keyring: Keyring,
-  token: string,
-  options: { readonly now: Date; readonly allowExpired: true },
-): Promise<{ readonly claims: GrantClaims; readonly expired: boolean }>;
-export async function verifyGrant(
-  keyring: Keyring,
-  token: string,
-  options: { readonly now: Date; readonly allowExpired?: false },
-): Promise<GrantClaims>;
-export async function verifyGrant(
-  keyring: Keyring,
-  token: string,
-  { now, allowExpired = false }: { readonly now: Date; readonly allowExpired?: boolean },
-): Promise<GrantClaims | { readonly claims: GrantClaims; readonly expired: boolean }> {
-  const claims = await openIssued(token, form, keyring.verify.grant);
-  const at = seconds(now);
-  if (!(claims.iat <= at + CLOCK_TOLERANCE_SECONDS)) {
-    throw refuse('The grant is not valid yet', { fix: "Check the workers' clocks." });
+export function assertGrantInTime({ iat, exp }: Pick<GrantClaims, 'iat' | 'exp'>, now: Date): void {
+  if (!(iat <= seconds(now) + CLOCK_TOLERANCE_SECONDS)) {
+    throw refuse('The grant is not valid yet', { fix: "Check the clock of the ledger's database." });
   }
-  const expired = !(at < claims.exp);
-  if (allowExpired) return { claims, expired };
-  if (expired) {
-    throw new CountersignError('GRANT_EXPIRED', 'The grant expired before it was used.', {
-      field: 'grant.exp',
-      expected: 'a grant that is still valid',
-      fix: 'Decide the action again; a new grant is then signed.',
-    });
-  }
-  return claims;
+  if (seconds(now) < exp) return;
+  throw new CountersignError('GRANT_EXPIRED', `The grant expired at ${new Date(exp * 1000).toISOString()}.`, {
+    field: 'grant.exp',
+    expected: 'a grant that is still valid',
+    fix: 'Decide the action again; a new grant is then signed.',
+  });
 }

@@ -19,7 +19,7 @@ export { delegate } from './delegations.js';
 export type { DelegateOptions } from './delegations.js';
 export { signedEvidence, signFinding, verifyEvidence, verifyFinding } from './findings.js';
 export type { FoundEvidence } from './findings.js';
-export { signGrant, openGrant, verifyGrant } from './grants.js';
+export { assertGrantInTime, openGrant, signGrant } from './grants.js';
 export { createKeyFile, extractKeys, loadKeyring, readKeyFile } from './key-store.js';
 export { keysInvalid } from './ed25519.js';
 export { generateKeyringFile, parseKeyring, publicKeyring } from './key-file.js';
@@ -37,6 +37,7 @@ export { readSecretFile, refuseOpenFile, throughDraft } from './secret-file.js';
 export { openSealed, sealRecord, SEAL_KEYS } from './seals.js';
 export type { SealedStep } from './seals.js';
 export { matchesWildcard, scopeCovers } from './scopes.js';
+export { assertSeparateDuties } from './separate-duties.js';
 export { signCommand, verifyCommand } from './signed-commands.js';
 export { attestAgent, attestPerson } from './attestation.js';
 export {

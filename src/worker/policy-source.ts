@@ -49,7 +49,7 @@ export async function openPolicy(options: PolicySourceOptions, closing: Closing)
   const source = policySourceOf(config);
   if (options.production) folderRefused(source);
   const worker = `${workerName()}/${randomUUID().slice(0, 8)}`;
-  const reporter = new PolicyReporter(ledger.rollout, { worker, taskQueue, source: source.from }, logger);
+  const reporter = new PolicyReporter(ledger, { worker, taskQueue, source: source.from }, logger);
   closing.add(() => reporter.close());
   if (source.from === 'ledger') {
     const policy = rolledOut(options);

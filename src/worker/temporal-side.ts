@@ -8,16 +8,19 @@ import {
   WorkflowNotFoundError,
   type ScheduleOptionsStartWorkflowAction,
 } from '@temporalio/client';
-import { WorkflowIdReusePolicy } from '@temporalio/common';
+import { TypedSearchAttributes, WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy } from '@temporalio/common';
 import type { WorkerDeploymentVersion } from '@temporalio/common';
 import type { NativeConnection } from '@temporalio/worker';
 import type { Logger } from 'pino';
+import type { ActionRequest } from '../../activities/contract.js';
 import type { WorkflowStates } from '../../activities/deps.js';
+import type { Outcome } from '../action/outcome.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { describeDeployment, promote } from '../client/deployment.js';
 import type { TemporalSettings } from '../environment.js';
 import type { LedgerAlarm } from '../notify/alarm.js';
 import type { PayloadEncryption } from '../privacy/data-converter.js';
+import { ATTRIBUTES, MAX_SUMMARY, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
 
 /** How long the server may take to answer. Milliseconds. */
 const ANSWER_MS = 5_000;
@@ -43,6 +46,30 @@ export class TemporalSide implements WorkflowStates {
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return 'gone';
       throw error;
+    }
+  }
+
+  /** As the workflow of the action that it comes of would have. Whatever ended under its id was begun. */
+  async begin(tenant: string, request: ActionRequest): Promise<void> {
+    const { actionId, tool } = request.proposal;
+    try {
+      await this.#answered(() =>
+        this.#client.workflow.start<(request: ActionRequest) => Promise<Outcome>>('trustedAction', {
+          workflowId: `${tenant}/${actionId}`,
+          taskQueue: this.#settings.taskQueue,
+          args: [request],
+          workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+          workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
+          staticSummary: `${tool}: ${actionId}`.slice(0, MAX_SUMMARY),
+          typedSearchAttributes: new TypedSearchAttributes([
+            { key: ATTRIBUTES.tenant, value: tenant },
+            { key: ATTRIBUTES.tool, value: tool },
+            { key: ATTRIBUTES.status, value: 'running' },
+          ]),
+        }),
+      );
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     }
   }
 

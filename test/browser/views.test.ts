@@ -202,7 +202,7 @@ describe('a decision is offered', () => {
   const offered = (
     who: PersonPrincipal,
     requirement: Partial<Requirement>,
-    more: { duties?: readonly string[]; waitedSeconds?: number; hasPasskey?: boolean } = {},
+    more: { duties?: readonly string[]; waitedSeconds?: number; hasPasskey?: boolean; selfApproval?: boolean } = {},
   ) =>
     decisionRightsOf({
       person: who,
@@ -210,6 +210,7 @@ describe('a decision is offered', () => {
       waitedSeconds: 0,
       duties: [],
       hasPasskey: false,
+      selfApproval: false,
       ...more,
     });
 
@@ -229,6 +230,9 @@ describe('a decision is offered', () => {
     expect(offered(person('BOT', ['dba']), {}).kind).toBe('may_not');
     expect(offered(person('owen', ['dba']), {}).kind).toBe('may_not');
     expect(offered(person('owen', ['dba']), { self: true }).kind).toBe('may');
+    // Where the config says so, it says so of every action; of the agent itself nothing does.
+    expect(offered(person('owen', ['dba']), {}, { selfApproval: true }).kind).toBe('may');
+    expect(offered(person('bot', ['dba']), {}, { selfApproval: true }).kind).toBe('may_not');
   });
 
   test('with a passkey where one is wanted', () => {

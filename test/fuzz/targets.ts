@@ -14,10 +14,10 @@ import { classify } from '../../src/tools/postgres/classify.js';
 import { parseOne, print } from '../../src/tools/postgres/parser.js';
 import { decodeCredential, encodeCredential } from '../../src/trust/credentials.js';
 import {
+  openGrant,
   parseKeyring,
   verifyApproval,
   verifyCommand,
-  verifyGrant,
   verifyProposal,
   verifyReceipt,
 } from '../../src/trust/index.js';
@@ -143,7 +143,7 @@ const body: Target = {
 
 /** Each reader of tokens, as it is called. */
 const verifiers: readonly ((token: string) => Promise<unknown>)[] = [
-  (token) => verifyGrant(keyring, token, { now }),
+  (token) => openGrant(keyring, token),
   (token) => verifyReceipt(keyring, token),
   (token) => verifyProposal(keyring, token, { digest: signed.digest, now }),
   (token) => verifyApproval(keyring, token, { tenant: 'acme', actionId: 'a-1', shownDigest: signed.digest, now }),

@@ -1,19 +1,31 @@
 /** The HTTP API before a real worker, ledger and Temporal: what agents and people can do, and what they cannot. */
 import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { digestText } from '../../src/action/json.js';
 import type { PendingView } from '../../src/action/outcome.js';
 import { startTestGateway, type Answer, type Sender, type TestGateway } from '../support/gateway.js';
-import { startStack, type Stack } from '../support/stack.js';
+import { journalTool } from '../support/journal-tool.js';
+import { shopTool, startStack, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
 
 let stack: Stack;
 let gateway: TestGateway;
 let bot: Sender;
 let dana: Sender;
+let folder: string;
 
 beforeAll(async () => {
-  stack = await startStack({ schema: 'CREATE TABLE sessions (id int PRIMARY KEY, note text NOT NULL)' });
+  folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-api-'));
+  stack = await startStack({
+    schema: 'CREATE TABLE sessions (id int PRIMARY KEY, note text NOT NULL)',
+    tools: (url) => [
+      shopTool(url),
+      journalTool({ name: 'journal', file: path.join(folder, 'journal'), idempotency: 'none', canLookUp: false }),
+    ],
+  });
   gateway = await startTestGateway(stack);
   bot = await gateway.agent();
   dana = await gateway.person();
@@ -21,6 +33,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await gateway?.stop();
   await stack?.stop();
+  await rm(folder, { recursive: true, force: true });
 });
 beforeEach(refill);
 
@@ -407,6 +420,40 @@ describe('a person', () => {
     await dana.post(`/v1/actions/${revisedBy}/decision`, { shownDigest: next, verdict: 'approve' });
     expect((await bot.get(`/v1/actions/${revisedBy}/outcome?wait=30`)).body).toMatchObject({ status: 'success' });
     expect(await count()).toBe(before - 120);
+  });
+
+  test('resolves what is unknown, unless they answer for the agent: then neither by the API nor on the page', async () => {
+    const owned = await gateway.agent({ agent: 'owned-bot', owner: 'owen' });
+    const actionId = randomUUID();
+    const lost = { actionId, tool: 'journal', input: { line: 'x', lose: 'after' } };
+    expect((await owned.post('/v1/actions?wait=30', lost)).body).toMatchObject({ status: 'unknown' });
+    const owen = await gateway.person({ id: 'owen', roles: ['operator'] });
+    const resolution = { verdict: 'happened', evidence: 'I saw it.' };
+    expect(refusal(await owen.post(`/v1/actions/${actionId}/resolution`, resolution))).toEqual({
+      status: 403,
+      code: 'APPROVAL_FORBIDDEN',
+      field: 'command.by',
+    });
+    const page = (who: Sender): Promise<Answer> =>
+      who.get(`/actions/${actionId}`, { headers: { accept: 'text/html' } });
+    const form = `action="/actions/${actionId}/resolution"`;
+    const theirs = (await page(owen)).text;
+    expect(theirs).toContain('You own the agent that proposed this, so another person must decide.');
+    expect(theirs).not.toContain(form);
+    expect((await page(dana)).text).toContain(form);
+    const typed = new URLSearchParams({
+      verdict: 'happened',
+      reason: 'I saw it.',
+      _csrf: owen.headers['x-csrf-token'] ?? '',
+    });
+    const sent = await owen.send('POST', `/actions/${actionId}/resolution`, {
+      headers: { accept: 'text/html', 'content-type': 'application/x-www-form-urlencoded' },
+      body: typed.toString(),
+    });
+    expect([sent.status, sent.text.includes('You may not decide on this action')]).toEqual([403, true]);
+    expect((await dana.post(`/v1/actions/${actionId}/resolution`, resolution)).body).toMatchObject({
+      status: 'success',
+    });
   });
 
   test('denies with a reason that the agent is told', async () => {

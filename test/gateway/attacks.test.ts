@@ -604,6 +604,33 @@ describe('a passkey', () => {
     expect(await given()).toEqual(['bea@acme.example']);
   });
 
+  test('is not got around by whoever finds an open session and approves in advance what an agent will do', async () => {
+    const until = new Date(Date.now() + 60 * 60_000).toISOString();
+    const given = { agent: 'agent-1', tool: 'shop-db', operation: 'delete', until, reason: 'the nightly purge' };
+    const form = { agent: 'agent-1', tool: 'shop-db', hours: '8', reason: 'x' };
+    const inForce = async () =>
+      (await stack.ledger.standingApprovals.list({ tenant: TENANT, activeOnly: true })).length;
+    const made = await (await gateway.logIn('bea')).post('/v1/standing-approvals', given);
+    expect(made.status).toBe(201);
+    const { id } = JSON.parse(made.text) as { id: string };
+    gateway.provider.lie = (claims, sign) => sign({ ...claims, auth_time: Math.floor(Date.now() / 1000) - 16 * 60 });
+    try {
+      const old = await gateway.logIn('bea');
+      const refused = await old.post('/v1/standing-approvals', given);
+      expect([refused.status, codeOf(refused)]).toEqual([403, 'FORBIDDEN']);
+      expect(refused.text).toContain('To give a standing approval, log in again first.');
+      const onPage = await old.browser.post(`${gateway.url}/me/standing`, { form: { ...form, _csrf: old.csrf } });
+      expect(onPage.status).toBe(403);
+      expect(await inForce()).toBe(1);
+      // To take one back no session is too old.
+      const back = { form: { reason: 'enough', _csrf: old.csrf } };
+      expect((await old.browser.post(`${gateway.url}/me/standing/${id}/withdraw`, back)).status).toBe(303);
+      expect(await inForce()).toBe(0);
+    } finally {
+      gateway.provider.lie = undefined;
+    }
+  });
+
   test('is not enrolled by whoever finds a browser in which the provider knows somebody, and takes the question for a password out', async () => {
     const { browser } = await gateway.logIn('bea');
     const asked = await browser.get(`${gateway.url}/login?again=1&return_to=/healthz`);

@@ -44,6 +44,7 @@ describe('settings', () => {
       freezeRoles: ['operator'],
       platformRoles: ['platform-operator'],
       oversightRoles: ['operator'],
+      selfApproval: false,
       session: { idleSeconds: 1800, maxSeconds: 43_200 },
       limits: { bodyBytes: 1_048_576, requestsPerMinute: 600, timeoutMs: 30_000 },
       trustedProxies: 0,

@@ -1,8 +1,12 @@
 /** What a person made of a proposal is done once, on the agent's behalf, and decided like any other. The database judges what was done. */
 import { randomUUID } from 'node:crypto';
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { sql } from 'kysely';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Reconciled } from '../../activities/contract.js';
+import type { FaultPoint } from '../../activities/index.js';
 import { editedProposal, newEditId, type Edit } from '../../src/action/edit.js';
 import type { DecideReply, Outcome, PendingView } from '../../src/action/outcome.js';
 import { proposalDigest, signedProposalDigest, type Proposal } from '../../src/action/proposal.js';
@@ -360,6 +364,80 @@ describe('whoever can start workflows', () => {
     expect(outcome).toMatchObject({ status: 'denied', error: { code: 'AGENT_UNVERIFIED' } });
     expect(await valueOf(row, 'free')).toBe(0);
     await bot.cancel(action.actionId);
+  });
+});
+
+describe('whose workflow is ended from outside right after the record of it', () => {
+  function reconcile(): Promise<Reconciled> {
+    return bot.temporal.workflow.execute<(options: object) => Promise<Reconciled>>('reconcile', {
+      workflowId: `reconcile-${randomUUID()}`,
+      taskQueue: stack.temporal.taskQueue,
+      args: [{ olderThanMs: 0 }],
+    });
+  }
+
+  const handleOf = (actionId: string) => bot.temporal.workflow.getHandle(`${TENANT}/${actionId}`);
+  const config = () => ({ policies: stack.policies, tools: [shopTool(stack.shopUrl)] });
+
+  /** Returns the id of what is to be done instead; its workflow was not begun. */
+  async function endedBetween(n: number): Promise<{ readonly action: PendingAction; readonly revisedBy: string }> {
+    let reach = (): void => {};
+    let release = (): void => {};
+    const reached = new Promise<void>((resolve) => (reach = resolve));
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const at = async (point: FaultPoint): Promise<void> => {
+      if (point !== 'settle.end') return;
+      reach();
+      await released;
+    };
+    await stack.worker?.stop();
+    await stack.startWorker({ config: config(), faults: { at } });
+    const [action, made] = await changed('asked', n);
+    const { revisedBy = '' } = await edit(action, made);
+    await reached;
+    await handleOf(action.actionId).terminate('by hand');
+    release();
+    expect((await stack.ledger.actions.find(TENANT, action.actionId))?.outcome?.revisedBy).toBe(revisedBy);
+    await expect(handleOf(revisedBy).describe()).rejects.toThrow(WorkflowNotFoundError);
+    await stack.worker?.stop();
+    await stack.startWorker({ config: config() });
+    return { action, revisedBy };
+  }
+
+  test('is begun by the round that looks after what was left behind: once, and as any other', async () => {
+    await reconcile();
+    const { action, revisedBy } = await endedBetween(6);
+    const id = row;
+    expect(await reconcile()).toMatchObject({ edits: 1 });
+    const next = await asked(revisedBy);
+    expect(next.pending.shown).toMatchObject({ editedBy: 'dora', proposal: { revises: action.actionId } });
+    expect(await reconcile()).not.toHaveProperty('edits');
+    await stack.decide(next, dora);
+    expect(await bot.outcome(revisedBy)).toMatchObject({ status: 'success', facts: { editedBy: 'dora' } });
+    expect(await valueOf(id)).toBe(6);
+  });
+
+  test('and one that was begun is left to itself, also where it was ended from outside in its turn', async () => {
+    await reconcile();
+    const next = await edited(...(await changed('asked', 8)));
+    await handleOf(next.actionId).terminate('by hand');
+    const { runId } = await handleOf(next.actionId).describe();
+    expect(await reconcile()).toMatchObject({ edits: 1 });
+    expect((await handleOf(next.actionId).describe()).runId).toBe(runId);
+    expect(await stack.ledger.edits.due(stack.temporal.taskQueue, 0)).toEqual([]);
+  });
+
+  test('cannot be made into another one by whoever writes to the ledger', async () => {
+    await reconcile();
+    const { revisedBy } = await endedBetween(6);
+    const id = row;
+    await stack.database.rows({
+      name: 'forge_edit',
+      query: sql`update countersign.edits set request = jsonb_set(request::jsonb, '{proposal,input,set,n}', '9')::json`,
+    });
+    await reconcile();
+    expect(await handleOf(revisedBy).result()).toMatchObject({ status: 'denied', error: { code: 'AGENT_UNVERIFIED' } });
+    expect(await valueOf(id)).toBe(0);
   });
 });
 

@@ -208,7 +208,8 @@ async function world(options: WorldOptions = {}): Promise<World> {
 async function admit(claims: GrantClaims, expiresAt = new Date(claims.exp * 1000)): Promise<void> {
   const { tenant, actionId, proposalDigest, agent, tool, environment, targets, jti } = claims;
   const request = { tenant, actionId, digest: proposalDigest, agent, tool, environment, targets };
-  await at.ledger.actions.admit({ ...request, grant: { jti, expiresAt } });
+  const ttlSeconds = Math.round((expiresAt.getTime() - Date.now()) / 1000);
+  await at.ledger.actions.admit({ ...request, grant: { jti, ttlSeconds } });
 }
 
 /** Another grant of the same action: what an earlier one did is for the look-up to say. */
@@ -409,7 +410,7 @@ describe('a grant that does not fit is refused before the ledger and the tool ar
     });
   });
 
-  test('and in a later attempt, whose worker may have another clock or other tools, the outcome is unknown', async () => {
+  test('and in a later attempt, whose worker may have other tools, the outcome is unknown', async () => {
     const one = await world();
     const report = await one.run({ attempt: 2, claims: { environment: 'staging' } });
     expect(report).toMatchObject({ kind: 'unknown', error: { code: 'GRANT_INVALID' } });
@@ -479,7 +480,7 @@ describe('the ledger lets a grant be used once', () => {
     expect(one.calls).toHaveLength(0);
   });
 
-  test('and none after its expiry, by its own clock', async () => {
+  test('and none after its expiry, by the ledger’s clock', async () => {
     const one = await world({ expiresInLedger: new Date(Date.now() - 1_000) });
     expect(await one.run()).toMatchObject({
       kind: 'grant_lapsed',
@@ -489,7 +490,7 @@ describe('the ledger lets a grant be used once', () => {
     expect(one.calls).toHaveLength(0);
   });
 
-  test('and one that has expired by the clock of the worker is returned: what comes next knows that nothing was sent', async () => {
+  test('and one that was signed for less time than the ledger has for it is returned: what comes next knows that nothing was sent', async () => {
     const now = Math.floor(Date.now() / 1000);
     const one = await world({
       claims: { iat: now - 60, exp: now - 1 },
@@ -499,7 +500,7 @@ describe('the ledger lets a grant be used once', () => {
       kind: 'grant_lapsed',
       error: {
         code: 'GRANT_EXPIRED',
-        field: 'grant',
+        field: 'grant.exp',
         message: `The grant expired at ${new Date((now - 1) * 1000).toISOString()}.`,
       },
     });

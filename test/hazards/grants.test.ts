@@ -50,7 +50,7 @@ beforeAll(async () => {
       canaries: canarySettingsOf(),
     },
     taskQueue: 'countersign',
-    workflows: { state: async () => 'running' },
+    workflows: { state: async () => 'running', begin: async () => {} },
     freezes,
     faults: NO_FAULTS,
   });
@@ -102,7 +102,7 @@ async function admitted(overrides: Partial<GrantClaims> = {}): Promise<Granted> 
     tool: claims.tool,
     environment: claims.environment,
     targets: claims.targets,
-    grant: { jti: claims.jti, expiresAt: new Date(claims.exp * 1000) },
+    grant: { jti: claims.jti, ttlSeconds: claims.exp - Math.floor(Date.now() / 1000) },
   });
   return { proposal, claims };
 }

@@ -7,9 +7,10 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CheckpointRound, Reconciled } from '../../activities/contract.js';
 import type { FaultPoint } from '../../activities/index.js';
-import type { Countersign } from '../../src/client/countersign.js';
+import type { Countersign, ProposalInput } from '../../src/client/countersign.js';
 import { verifyReceipts } from '../../src/receipts/verify.js';
 import { RECONCILE_SCHEDULE, RETENTION_SCHEDULE } from '../../src/worker/temporal-side.js';
+import { signCommand } from '../../src/trust/index.js';
 import { journal, journalTool } from '../support/journal-tool.js';
 import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
@@ -33,6 +34,7 @@ limits:
     tools: (url) => [
       shopTool(url),
       journalTool({ name: 'none', file: path.join(folder, 'none'), idempotency: 'none', canLookUp: false }),
+      journalTool({ name: 'owned', file: path.join(folder, 'owned'), idempotency: 'none', canLookUp: false }),
     ],
   });
   admin = await stack.agent();
@@ -146,6 +148,29 @@ describe('terminated', () => {
     expect(last).toBeGreaterThan(entered);
   });
 
+  test('during an effect that nothing can tell of: whoever answers for the agent does not resolve it', async () => {
+    const agent = await stack.agent({ owner: 'owen' });
+    const proposal = { actionId: randomUUID(), tool: 'owned', input: { line: 'left behind' } };
+    const { actionId } = proposal;
+    await terminatedAt('execute.before-effect', proposal, agent);
+    await reconcile();
+    const { facts, status } = await ended(agent, proposal);
+    expect([facts, status]).toEqual([undefined, 'unknown']);
+
+    const said = {
+      kind: 'resolve',
+      tenant: TENANT,
+      subject: actionId,
+      verdict: 'did_not_happen',
+      reason: 'x',
+    } as const;
+    const by = async (id: string) => signCommand(await stack.approver(id, ['operator']), said);
+    for (const id of ['owen', 'agent-1']) {
+      await expect(admin.submitCommand(await by(id))).rejects.toMatchObject({ code: 'APPROVAL_FORBIDDEN' });
+    }
+    expect(await admin.submitCommand(await by('olga'))).toMatchObject({ outcome: { status: 'failed' } });
+  });
+
   test('while people think: it is over, nobody can approve it any more, and another content does not take its place', async () => {
     const proposal = {
       actionId: randomUUID(),
@@ -164,7 +189,11 @@ describe('terminated', () => {
   });
 
   /** Terminates the action when a worker of this process comes to the point, while the agent waits for its answer. */
-  async function terminatedAt(point: FaultPoint, proposal: ReturnType<typeof set>): Promise<unknown> {
+  async function terminatedAt(
+    point: FaultPoint,
+    proposal: ProposalInput & { readonly actionId: string },
+    agent = admin,
+  ): Promise<unknown> {
     await stack.worker?.stop();
     let reach = (): void => {};
     let release = (): void => {};
@@ -176,7 +205,7 @@ describe('terminated', () => {
       await released;
     };
     await stack.startWorker({ faults: { at } });
-    const answer = admin.perform(proposal).catch((error: unknown) => error);
+    const answer = agent.perform(proposal).catch((error: unknown) => error);
     await reached;
     await handleOf(proposal.actionId).terminate('operator');
     const told = await answer;
@@ -278,7 +307,7 @@ test('what nobody can look up stays unknown and keeps what it holds, until a per
   const proposal = { actionId: randomUUID(), tool: 'none', input: { line: 'once' } };
   const digest = `sha256:${'0'.repeat(64)}` as const;
   // As a worker leaves it that died during the effect, with a workflow that is gone.
-  const grant = { jti: randomUUID(), expiresAt: new Date(Date.now() + 60_000) };
+  const grant = { jti: randomUUID(), ttlSeconds: 60 };
   const who = { tenant: TENANT, actionId: proposal.actionId, agent: 'agent-1', tool: 'none', targets: ['journal'] };
   const holds = [{ limit: 'under-way', key: '', kind: 'concurrency', max: 100 }] as const;
   await stack.ledger.actions.admit({ ...who, digest, environment: 'staging', grant, holds });

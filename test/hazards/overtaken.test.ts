@@ -186,7 +186,7 @@ test('an effect that is being looked up is begun by no attempt any more', async 
 test('a run that makes the effect while the one before is settled as not made is not contradicted', async () => {
   const proposal = append();
   const { actionId, tool } = proposal;
-  const grant = { jti: randomUUID(), expiresAt: new Date(Date.now() + 60_000) };
+  const grant = { jti: randomUUID(), ttlSeconds: 60 };
   const who = { tenant: TENANT, actionId, agent: 'agent-1', tool, targets: ['journal'] };
   // An earlier run used a grant, made nothing, and is gone.
   await stack.ledger.actions.admit({ ...who, digest: proposalDigest(proposal), environment: 'staging', grant });

@@ -270,6 +270,32 @@ test('proposed again it is the same saga; with other steps under the same name i
   await expect(admin.saga({ traceId, steps: steps.toReversed() })).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
 });
 
+test('the same saga by another agent is a conflict at once, and not when the saga ends', async () => {
+  const traceId = name();
+  const holder = await stack.shop.connect();
+  await holder.query("BEGIN; SELECT FROM stock WHERE sku = 'b' FOR UPDATE");
+  try {
+    const ours = admin.saga({ traceId, steps: [GOOD[3] as typeof ONE] });
+    await until(
+      () => admin.sagaView(traceId).catch(() => undefined),
+      (view) => view?.status === 'running',
+    );
+    const other = await stack.agent({ id: 'agent-2' });
+    const theirs = other.saga({ traceId, steps: [GOOD[3] as typeof ONE] });
+    await expect(theirs).rejects.toMatchObject({ code: 'ACTION_CONFLICT', field: 'traceId' });
+    expect((await admin.sagaView(traceId)).status).toBe('running');
+    await holder.query('ROLLBACK');
+    expect((await ours).status).toBe('success');
+  } finally {
+    await holder.query('ROLLBACK');
+    holder.release();
+  }
+  // One that has ended is no more theirs.
+  const late = (await stack.agent({ id: 'agent-2' })).saga({ traceId, steps: [GOOD[3] as typeof ONE] });
+  await expect(late).rejects.toMatchObject({ code: 'ACTION_CONFLICT', field: 'traceId' });
+  await stack.shop.query("UPDATE stock SET qty = 20 WHERE sku = 'b'");
+});
+
 test('a step whose id stands for another proposal is a step that failed', async () => {
   const before = await state();
   const taken = name();

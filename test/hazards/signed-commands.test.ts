@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Countersign } from '../../src/client/countersign.js';
 import type { Freeze } from '../../src/action/freeze.js';
 import { verifyReceipts } from '../../src/receipts/verify.js';
+import type { Tool } from '../../src/tools/tool.js';
 import { exportLines } from '../../src/trail/export-lines.js';
 import { parseTrailKeys } from '../../src/trail/keys.js';
 import { checkpointRound } from '../../src/trail/round.js';
@@ -36,24 +37,22 @@ let release = (): void => {};
 /** What the effect of the line `held` waits for. */
 const released = new Promise<void>((resolve) => (release = resolve));
 
+function tools(): readonly Tool[] {
+  const file = path.join(folder, 'journal');
+  const journal = journalTool({ name: 'journal', file, idempotency: 'none', canLookUp: false });
+  const holding = {
+    ...journal,
+    async execute(input, options) {
+      if (input.line === 'held') await released;
+      return journal.execute(input, options);
+    },
+  } satisfies typeof journal;
+  return [holding];
+}
+
 beforeAll(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-statements-'));
-  stack = await startStack({
-    schema: 'SELECT 1',
-    tools: () => {
-      const file = path.join(folder, 'journal');
-      const journal = journalTool({ name: 'journal', file, idempotency: 'none', canLookUp: false });
-      return [
-        {
-          ...journal,
-          async execute(input, options) {
-            if (input.line === 'held') await released;
-            return journal.execute(input, options);
-          },
-        } satisfies typeof journal,
-      ];
-    },
-  });
+  stack = await startStack({ schema: 'SELECT 1', tools });
   admin = await stack.agent();
   olga = await stack.approver('olga', ['operator']);
 });
@@ -99,8 +98,8 @@ function forgedEntry(text: string, of: number): string {
   return JSON.stringify({ ...line, entry: JSON.stringify({ ...(JSON.parse(line.entry) as object), grants: [] }) });
 }
 
-async function append(line: string, lose?: 'before' | 'after') {
-  return ended(admin, { actionId: randomUUID(), tool: 'journal', input: { line, ...(lose ? { lose } : {}) } });
+async function append(line: string, lose?: 'before' | 'after', agent = admin) {
+  return ended(agent, { actionId: randomUUID(), tool: 'journal', input: { line, ...(lose ? { lose } : {}) } });
 }
 
 describe('unfreeze', () => {
@@ -247,6 +246,63 @@ describe('resolve', () => {
     const sam = await stack.approver('sam', ['operator'], 'globex');
     await expect(admin.submitCommand(await resolving(actionId, sam))).rejects.toMatchObject({ code: 'NOT_FOUND' });
     expect((await stack.ledger.actions.find(TENANT, actionId))?.status).toBe('unknown');
+  });
+
+  describe('of what an agent did', () => {
+    const owned = { id: 'owned-bot', owner: 'Owen' };
+
+    test('is refused to whoever answers for it, as an approval is, and another person may', async () => {
+      const owen = await stack.approver('owen', ['operator']);
+      const { actionId } = await append('owned', 'after', await stack.agent(owned));
+      await expect(admin.submitCommand(await resolving(actionId, owen))).rejects.toMatchObject({
+        code: 'APPROVAL_FORBIDDEN',
+        message: 'The approver is the owner of the agent.',
+        field: 'command.by',
+        fix: 'Somebody else must decide.',
+      });
+      expect((await stack.ledger.actions.find(TENANT, actionId))?.status).toBe('unknown');
+      expect(await admin.submitCommand(await resolving(actionId))).toMatchObject({ outcome: { status: 'success' } });
+    });
+
+    test('by a delegate, or by an agent of the same name, is theirs too', async () => {
+      const credential = await issueAgent(stack.keyring, {
+        tenant: TENANT,
+        roles: ['admin_user'],
+        scopes: ['*'],
+        ...owned,
+      });
+      const scopes = ['journal'];
+      const helper = await stack.agentWith(
+        await delegate(credential, { id: 'helper', roles: ['admin_user'], scopes, ttlSeconds: 60 }),
+      );
+      const { actionId, status } = await append('delegated', 'after', helper);
+      expect(status).toBe('unknown');
+      const owen = await stack.approver('owen', ['operator']);
+      const namesake = await stack.approver('OWNED-BOT', ['operator']);
+      for (const [who, message] of [
+        [owen, 'The approver is the owner of the agent.'],
+        [namesake, 'The approver is the agent itself.'],
+      ] as const) {
+        const refused = admin.submitCommand(await resolving(actionId, who));
+        await expect(refused).rejects.toMatchObject({ code: 'APPROVAL_FORBIDDEN', message });
+      }
+      expect((await stack.ledger.actions.find(TENANT, actionId))?.status).toBe('unknown');
+    });
+
+    test('may be said by its owner where the config lets owners decide, and by the agent itself never', async () => {
+      const { actionId } = await append('lenient', 'after', await stack.agent(owned));
+      await stack.worker?.stop();
+      await stack.startWorker({ config: { policies: stack.policies, tools: tools(), selfApproval: true } });
+      const namesake = await stack.approver('owned-bot', ['operator']);
+      const refused = admin.submitCommand(await resolving(actionId, namesake));
+      await expect(refused).rejects.toMatchObject({ code: 'APPROVAL_FORBIDDEN' });
+      const owen = await stack.approver('owen', ['operator']);
+      expect(await admin.submitCommand(await resolving(actionId, owen))).toMatchObject({
+        outcome: { resolution: { by: 'owen' } },
+      });
+      await stack.worker?.stop();
+      await stack.startWorker();
+    });
   });
 
   test('keeps what was recorded, says who said it, and whoever asks afterwards is told', async () => {

@@ -103,7 +103,7 @@ test('a grant is returned once, by the activity that used it, and is good for no
       tool: 'refusing',
       environment: 'staging',
       targets: [],
-      grant: { jti, expiresAt: new Date(Date.now() + 60_000) },
+      grant: { jti, ttlSeconds: 60 },
     });
     return { jti, tenant: TENANT, actionId, agent: 'bot', tool: 'refusing', targets: [], usedBy: 'run/1' };
   };

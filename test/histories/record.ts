@@ -1,5 +1,6 @@
 /** Records one history of every path an action can take, from real runs. Run it when a path is new; keep the old ones. */
 import { execFile } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -332,6 +333,39 @@ test('a person changes the proposal, and what they made of it is done', async ()
   await stack.decide({ ...action, actionId: edited.actionId, pending: next.pending ?? action.pending }, dora);
   await admin.outcome(edited.actionId);
   await record('edit', edited.actionId);
+});
+
+test('a person changes the proposal in the moment in which it is cancelled', async () => {
+  await refill();
+  const reached = new EventEmitter();
+  const at = async (point: string): Promise<void> => {
+    if (point !== 'checkApproval.end') return;
+    reached.emit('checked');
+    await once(reached, 'released');
+  };
+  await stack.worker?.stop();
+  const worker = await stack.startWorker({ faults: { at } });
+  const action = await waiting('edit-cancelled');
+  const { shown, shownDigest } = action.pending;
+  const edited = editedProposal(shown.proposal, { input: { ...shown.proposal.input, where: { id: 1 } } });
+  const token = await signApproval(await stack.approver('dora', ['dba']), {
+    tenant: TENANT,
+    actionId: action.actionId,
+    shownDigest,
+    verdict: 'request_changes',
+    edit: signedEdit(shown.proposal, edited),
+  });
+  const checked = once(reached, 'checked');
+  const told = admin.decide(action.actionId, token, TENANT, edited);
+  await checked;
+  // It takes no more tasks of workflows, so the next worker hears of the answer and of the cancellation in one.
+  const stopped = worker.stop();
+  await admin.temporal.workflow.getHandle(`${TENANT}/${action.actionId}`).cancel();
+  reached.emit('released');
+  await stopped;
+  await stack.startWorker();
+  await told;
+  await record('edit-cancelled', action.actionId);
 });
 
 test('the same is proposed in other words while it waits', async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Ledger } from '../../src/ledger/index.js';
 import {
   admission,
@@ -34,21 +34,50 @@ describe('admitting an action', () => {
   test('registers it, open, with its grant', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     expect(await ledger.actions.find(names.tenant, names.actionId)).toBeUndefined();
-    expect(await ledger.actions.admit(admission(names))).toEqual({ kind: 'admitted' });
+    expect(await ledger.actions.admit(admission(names, { owner: 'ann' }))).toMatchObject({ kind: 'admitted' });
     expect(await ledger.actions.find(names.tenant, names.actionId)).toEqual({
       digest: proposal('a-1'),
       status: 'open',
       uses: 0,
+      agent: 'agent-1',
+      owner: 'ann',
     });
     expect(await grantsOf(names.tenant)).toBe(1);
+    // Whose it is does not change by another grant, nor by whoever writes to the ledger.
+    await ledger.actions.admit(admission(names, { owner: 'bob' }));
+    expect((await ledger.actions.find(names.tenant, names.actionId))?.owner).toBe('ann');
+    const changed = at.pool.query("update countersign.actions set owner = 'bob' where tenant = $1", [names.tenant]);
+    await expect(changed).rejects.toThrow(/refuses/i);
+  });
+
+  test.each([
+    ['alone', {}],
+    ['with holds', { holds: [] }],
+    ['with history', { history: { checks: [], marks: [] } }],
+  ])('(%s) says from when until when the grant is valid, by the clock of the database', async (_how, more) => {
+    const names = { tenant: newTenant(), actionId: 'a-1' };
+    const request = admission(names, { grant: grant(90), ...more });
+    vi.useFakeTimers({ toFake: ['Date'], now: 0 });
+    const admitted = await ledger.actions.admit(request);
+    vi.useRealTimers();
+    const { rows } = await at.pool.query<{ issued: number; expires: number }>(
+      `select extract(epoch from date_trunc('second', issued_at))::float8 as issued, extract(epoch from expires_at)::float8 as expires
+       from countersign.grants where jti = $1`,
+      [request.grant.jti],
+    );
+    const [{ issued, expires } = { issued: 0, expires: 0 }] = rows;
+    expect(admitted).toMatchObject({ kind: 'admitted', issuedAt: expires - 90, expiresAt: expires });
+    expect(Math.abs(expires - 90 - issued)).toBeLessThanOrEqual(1);
+    // The same grant again is the same time.
+    expect(await ledger.actions.admit(request)).toMatchObject({ issuedAt: expires - 90, expiresAt: expires });
   });
 
   test('the same action again gets another grant; the same grant again changes nothing', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const first = admission(names);
     await ledger.actions.admit(first);
-    expect(await ledger.actions.admit(admission(names))).toEqual({ kind: 'admitted' });
-    expect(await ledger.actions.admit(first)).toEqual({ kind: 'admitted' });
+    expect(await ledger.actions.admit(admission(names))).toMatchObject({ kind: 'admitted' });
+    expect(await ledger.actions.admit(first)).toMatchObject({ kind: 'admitted' });
     expect(await grantsOf(names.tenant)).toBe(2);
   });
 
@@ -57,7 +86,7 @@ describe('admitting an action', () => {
     await ledger.actions.admit(admission({ tenant: one, actionId: 'a-1' }));
     expect(
       await ledger.actions.admit(admission({ tenant: other, actionId: 'a-1' }, { digest: proposal('else') })),
-    ).toEqual({
+    ).toMatchObject({
       kind: 'admitted',
     });
   });
@@ -126,7 +155,7 @@ describe('races', () => {
   test('repeating one admission at once gives every caller a grant of its own', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const answers = await times(30, () => ledger.actions.admit(admission(names)));
-    expect(answers).toEqual(answers.map(() => ({ kind: 'admitted' })));
+    expect(answers).toMatchObject(answers.map(() => ({ kind: 'admitted' })));
     expect(await grantsOf(names.tenant)).toBe(30);
   });
 

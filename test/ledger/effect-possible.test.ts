@@ -59,6 +59,7 @@ describe('an outcome that says that nothing was done, after another run used a g
     });
     expect(await ledger.actions.find(request.tenant, request.actionId)).toEqual({
       digest: request.digest,
+      agent: request.agent,
       status: 'open',
       uses: 1,
     });
@@ -249,10 +250,7 @@ describe('the refusal of a grant', () => {
       const before = await used('run-1');
       const { tenant, actionId } = before;
       const credentials = { credentials: ['credential-1'] };
-      const request = admission(
-        before,
-        kind === 'expired' ? { grant: { jti: newTenant(), expiresAt: new Date(0) } } : {},
-      );
+      const request = admission(before, kind === 'expired' ? { grant: { jti: newTenant(), ttlSeconds: -60 } } : {});
       await ledger.actions.admit(request);
       const use = { ...useOf(request, 'run-2/5'), ...credentials };
       const stopped = {

@@ -49,7 +49,7 @@ describe('a freeze', () => {
 
     const lifted = await ledger.controls.unfreeze(freeze.id, { by: 'erin', reason: 'over' });
     expect(lifted).toEqual({ ...freeze, lifted: { at: lifted.lifted?.at, by: 'erin', reason: 'over' } });
-    expect(await ledger.actions.admit(refused)).toEqual({ kind: 'admitted' });
+    expect(await ledger.actions.admit(refused)).toMatchObject({ kind: 'admitted' });
     expect(await ledger.grants.use(useOf(before))).toMatchObject({ kind: 'first', otherUses: 0 });
   });
 
@@ -65,7 +65,7 @@ describe('a freeze', () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     await ledger.controls.freeze(make(names.tenant));
     const request = admission(names, SUBJECT);
-    expect(await ledger.actions.admit(request)).toEqual({ kind: 'admitted' });
+    expect(await ledger.actions.admit(request)).toMatchObject({ kind: 'admitted' });
     expect(await ledger.grants.use(useOf(request))).toMatchObject({ kind: 'first', otherUses: 0 });
   });
 
@@ -85,10 +85,10 @@ describe('a freeze', () => {
     const many = Array.from({ length: 500 }, (_, index) => `t,"{${index}}`);
     const stopped = await ledger.actions.admit(admission({ tenant, actionId: 'a-1' }, { targets: [...many, 'b'] }));
     expect(stopped.kind).toBe('frozen');
-    expect(await ledger.actions.admit(admission({ tenant, actionId: 'a-2' }, { targets: many }))).toEqual({
+    expect(await ledger.actions.admit(admission({ tenant, actionId: 'a-2' }, { targets: many }))).toMatchObject({
       kind: 'admitted',
     });
-    expect(await ledger.actions.admit(admission({ tenant, actionId: 'a-3' }, { targets: [] }))).toEqual({
+    expect(await ledger.actions.admit(admission({ tenant, actionId: 'a-3' }, { targets: [] }))).toMatchObject({
       kind: 'admitted',
     });
   });

@@ -70,8 +70,8 @@ export function admission(names: Names, more: Partial<AdmitRequest> = {}): Admit
   };
 }
 
-export function grant(inMs = 60_000): { jti: string; expiresAt: Date } {
-  return { jti: randomUUID(), expiresAt: new Date(Date.now() + inMs) };
+export function grant(ttlSeconds = 60): { jti: string; ttlSeconds: number } {
+  return { jti: randomUUID(), ttlSeconds };
 }
 
 export function useOf(request: AdmitRequest, usedBy = 'run-1/1'): UseGrantRequest {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { digest, type JsonObject } from '../../src/action/json.js';
 import type { Outcome } from '../../src/action/outcome.js';
 import type { Proposal } from '../../src/action/proposal.js';
+import { editedProposal } from '../../src/action/edit.js';
 import { isRedacted } from '../../src/action/redacted.js';
 import { assertShownMatches } from '../../src/action-records/shown.js';
 import type { Countersign } from '../../src/client/countersign.js';
@@ -18,6 +19,7 @@ import type { Snapshot } from '../../src/action/snapshot.js';
 import { payloadEncryption } from '../../src/privacy/data-converter.js';
 import { openRedaction } from '../../src/privacy/open-redaction.js';
 import { verifyReceipts } from '../../src/receipts/verify.js';
+import { signApproval, signedEdit } from '../../src/trust/index.js';
 import { cli } from '../cli/support.js';
 import { ended, pending, shopTool, startStack, type Stack } from '../support/stack.js';
 
@@ -271,6 +273,38 @@ describe('on a real ledger', () => {
     expect((await action.outcome()).status).toBe('success');
     expect(await nameOf(4)).toBeUndefined();
     expect(await ledgerText()).not.toContain(NEEDLE);
+  });
+
+  test('what people make of an action is kept encrypted until it has begun, and read again then', async () => {
+    const action = await pending(bot, {
+      actionId: 'edited',
+      tool: 'shop-db',
+      input: { op: 'delete', table: 'customers', where: { id: 3 } },
+    });
+    const { shown, shownDigest } = action.pending;
+    const set = { name: `${NEEDLE} edited` };
+    const edited = editedProposal(shown.proposal, {
+      input: { op: 'update', table: 'customers', set, where: { id: 3 } },
+    });
+    const token = await signApproval(await stack.approver('dora', ['dba']), {
+      tenant: 'acme',
+      actionId: 'edited',
+      shownDigest,
+      verdict: 'request_changes',
+      edit: signedEdit(shown.proposal, edited),
+    });
+    const { revisedBy = '' } = await bot.decide('edited', token, 'acme', edited);
+    expect((await action.outcome()).revisedBy).toBe(revisedBy);
+    expect(await bot.outcome(revisedBy)).toMatchObject({ status: 'success' });
+    expect(await nameOf(3)).toBe(`${NEEDLE} edited`);
+    const { taskQueue } = stack.temporal;
+    expect(await stack.ledger.edits.due(taskQueue, 0)).toMatchObject([
+      { actionId: 'edited', request: { encrypted: expect.any(String) as string } },
+    ]);
+    expect(await ledgerText()).not.toContain(NEEDLE);
+    const round = { workflowId: 'reconcile-edited', taskQueue, args: [{ olderThanMs: 0 }] };
+    expect(await bot.temporal.workflow.execute('reconcile', round)).toMatchObject({ edits: 1 });
+    expect(await stack.ledger.edits.due(taskQueue, 0)).toEqual([]);
   });
 
   test('what is undone gets its real values back', async () => {

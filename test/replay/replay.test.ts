@@ -52,6 +52,7 @@ const PATHS = [
   'dry-run',
   'dry-run-elsewhere',
   'edit',
+  'edit-cancelled',
   'edited',
   'effect-found',
   'escalated',

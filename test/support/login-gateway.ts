@@ -57,6 +57,7 @@ export async function startLogin(
     freezeRoles: ['operator'],
     platformRoles: ['platform-operator'],
     oversightRoles: ['operator'],
+    selfApproval: false,
     session: { idleSeconds: 1800, maxSeconds: 43_200 },
     limits: { bodyBytes: 1_048_576, requestsPerMinute: 600, timeoutMs: 30_000, callWaitMs: 20_000, streams: 20 },
     trustedProxies: 0,

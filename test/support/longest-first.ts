@@ -31,6 +31,8 @@ const LONGEST = [
   'gateway/api',
   'radar/postgres',
   'hazards/saga',
+  'hazards/edits',
+  'hazards/decided-and-cancelled',
   'dev/no-orphans',
   'dev/postgres',
   'policy/backtest/corpus',

@@ -66,7 +66,7 @@ export async function steps(
       canaries: canarySettingsOf(),
     },
     taskQueue: 'countersign',
-    workflows: { state: async () => 'running' },
+    workflows: { state: async () => 'running', begin: async () => {} },
     freezes,
     faults: NO_FAULTS,
   });

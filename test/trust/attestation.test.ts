@@ -5,7 +5,7 @@ import type { Auth } from '../../src/action/principal.js';
 import { assertMayDecide, signApproval, verifyApproval, type ApprovalOptions } from '../../src/trust/approvals.js';
 import { issueAgent, issueApprover, peekCredential, type Credential } from '../../src/trust/credentials.js';
 import { delegate } from '../../src/trust/delegations.js';
-import { signGrant, verifyGrant } from '../../src/trust/grants.js';
+import { signGrant } from '../../src/trust/grants.js';
 import { generateKey } from '../../src/trust/ed25519.js';
 import { parseKeyring, type KeyringFile } from '../../src/trust/key-file.js';
 import type { Keyring } from '../../src/trust/keys.js';
@@ -14,7 +14,19 @@ import type { CommandOptions } from '../../src/trust/commands.js';
 import { signCommand, verifyCommand } from '../../src/trust/signed-commands.js';
 import { attestAgent, attestPerson } from '../../src/trust/attestation.js';
 import { grantClaims } from './claims.js';
-import { digestOf, firstKey, forge, IAT, later, newKeys, NOW, openUnverified, publicPart, refusal } from './support.js';
+import {
+  digestOf,
+  firstKey,
+  forge,
+  IAT,
+  later,
+  newKeys,
+  NOW,
+  openUnverified,
+  publicPart,
+  refusal,
+  verifyGrant,
+} from './support.js';
 
 const DIGEST = digestOf('proposal');
 const OTHER = digestOf('another');

@@ -14,7 +14,7 @@ import { capsSchema, MAX_CREDENTIAL_BYTES } from '../../src/trust/claims.js';
 import { decodeCredential, issueAgent, readCredential, type Credential } from '../../src/trust/credentials.js';
 import { delegate } from '../../src/trust/delegations.js';
 import { chainSchema, MAX_CHAIN_BYTES } from '../../src/trust/effective-credential.js';
-import { MAX_GRANT_BYTES, signGrant, verifyGrant } from '../../src/trust/grants.js';
+import { MAX_GRANT_BYTES, signGrant } from '../../src/trust/grants.js';
 import { generateKeyringFile } from '../../src/trust/key-file.js';
 import { readKeyFile } from '../../src/trust/key-store.js';
 import type { Keyring } from '../../src/trust/keys.js';
@@ -23,7 +23,7 @@ import { verifyRegistration } from '../../src/trust/passkeys/registration.js';
 import { signProposal, verifyProposal } from '../../src/trust/proposal-signature.js';
 import { signReceipt, verifyReceipt } from '../../src/trust/receipts.js';
 import { grantClaims, receiptClaims } from './claims.js';
-import { digestOf, newKeys, NOW, refusal, thrown } from './support.js';
+import { digestOf, newKeys, NOW, refusal, thrown, verifyGrant } from './support.js';
 
 let keyring: Keyring;
 beforeAll(async () => {

@@ -4,12 +4,12 @@ import { CompactSign, compactVerify, errors, flattenedVerify, importJWK, jwtVeri
 import { beforeAll, describe, expect, test } from 'vitest';
 import { canonical } from '../../src/action/json.js';
 import { issueAgent, type Credential } from '../../src/trust/credentials.js';
-import { signGrant, verifyGrant } from '../../src/trust/grants.js';
+import { signGrant } from '../../src/trust/grants.js';
 import type { KeyringFile } from '../../src/trust/key-file.js';
 import type { Keyring } from '../../src/trust/keys.js';
 import { signProposal, verifyProposal } from '../../src/trust/proposal-signature.js';
 import { grantClaims } from './claims.js';
-import { digestOf, firstKey, forge, newKeys, NOW, openUnverified, refusal } from './support.js';
+import { digestOf, firstKey, forge, newKeys, NOW, openUnverified, refusal, verifyGrant } from './support.js';
 
 let keyring: Keyring;
 let file: KeyringFile;

@@ -5,9 +5,9 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { generateKeyringFile, parseKeyring, publicKeyring, type KeyringFile } from '../../src/trust/key-file.js';
 import { KEY_ROLES, signingKey, type Keyring } from '../../src/trust/keys.js';
-import { signGrant, verifyGrant } from '../../src/trust/grants.js';
+import { signGrant } from '../../src/trust/grants.js';
 import { grantClaims } from './claims.js';
-import { firstKey, newKeys, NOW, refusal, thrown } from './support.js';
+import { firstKey, newKeys, NOW, refusal, thrown, verifyGrant } from './support.js';
 
 let keyring: Keyring;
 let file: KeyringFile;

@@ -2,10 +2,23 @@
 import { createHmac, createPrivateKey, sign } from 'node:crypto';
 import { expect } from 'vitest';
 import { CountersignError, type ErrorCode } from '../../src/action/errors.js';
+import type { GrantClaims } from '../../src/action/grant.js';
 import { digestText, type Digest } from '../../src/action/json.js';
 import type { Ed25519Jwk } from '../../src/trust/ed25519.js';
+import { assertGrantInTime, openGrant } from '../../src/trust/grants.js';
 import { generateKeyringFile, parseKeyring, type KeyringFile } from '../../src/trust/key-file.js';
 import type { Keyring } from '../../src/trust/keys.js';
+
+/** As `execute` does it: what was signed, and whether it is valid then. */
+export async function verifyGrant(
+  keyring: Keyring,
+  token: string,
+  { now }: { readonly now: Date },
+): Promise<GrantClaims> {
+  const claims = await openGrant(keyring, token);
+  assertGrantInTime(claims, now);
+  return claims;
+}
 
 export const NOW = new Date('2026-03-01T12:00:00Z');
 export const IAT = NOW.getTime() / 1000;

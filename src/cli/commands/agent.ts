@@ -34,7 +34,7 @@ export function createAgent(program: Command): void {
     .requiredOption('--tenant <tenant>', 'the tenant of the agent')
     .option('--role <role>', 'a role that policies know; repeat for more', collect)
     .requiredOption('--scope <scope>', SCOPE, collect)
-    .option('--owner <person>', 'who is responsible for it, and may not approve its actions')
+    .option('--owner <person>', 'who is responsible for it, and may neither approve nor resolve its actions')
     .option('--ttl <time>', 'how long it is valid', '90d')
     .option('--out <file>', OUT)
     .addHelpText(

@@ -24,7 +24,7 @@ export function apiKeys(program: Command): void {
       'what it may use: tool or tool:operation; * matches any characters; repeat for more',
       collect,
     )
-    .option('--owner <person>', 'who is responsible for it, and may not approve its actions')
+    .option('--owner <person>', 'who is responsible for it, and may neither approve nor resolve its actions')
     .option('--ttl <time>', 'how long it is valid', '90d')
     .option('--out <file>', 'write it to a new file that only you can read')
     .addHelpText(

@@ -129,7 +129,14 @@ async function ledgerChecks(context: Context): Promise<Check[]> {
       return bad(pending.length === 0, { name: 'ledger', detail }, 'Run `countersign setup`.');
     }),
     await standing('receipts', async () => receiptsStanding(await context.ledger())),
+    await check('clocks', () => clocksCheck(context)),
   ];
+}
+
+async function clocksCheck(context: Context): Promise<Check> {
+  const { clocksStanding } = await import('../clock-checks.js');
+  const { ok, detail } = await clocksStanding(await context.ledger());
+  return bad(ok, { name: 'clocks', detail }, "Have the machine's clock set by NTP, and the database's as well.");
 }
 
 async function keyChecks(context: Context): Promise<Check[]> {

@@ -31,7 +31,7 @@ export function signedCommands(program: Command): void {
     .command('resolve')
     .argument('<actionId>', 'the action whose outcome is unknown, or <tenant>/<actionId>')
     .description(
-      'settle an unknown outcome: state whether the effect happened; its holds on limits are spent or released',
+      'settle an unknown outcome of an agent that is not your own: state whether the effect happened; its holds on limits are spent or released',
     )
     .option('--happened', 'the effect was made')
     .option('--did-not-happen', 'the effect was not made')

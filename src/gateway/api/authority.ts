@@ -81,7 +81,8 @@ const routes = {
     method: 'post',
     path: '/v1/standing-approvals',
     summary: 'Give a standing approval',
-    description: 'For one agent, one tool and a limited time. A bound that is absent does not limit anything.',
+    description:
+      'For one agent, one tool and a limited time. A bound that is absent does not limit anything. Takes a login in the last 15 minutes, because it outlasts the session.',
     security: FOR_PEOPLE,
     request: {
       body: jsonBody(
@@ -192,6 +193,7 @@ function standingApprovals(app: OpenAPIHono<GatewayEnv>, deps: GatewayDependenci
 
   app.openapi(routes.giveStanding, async (c) => {
     const person = await identity.person(c);
+    assertRecentLogin(person, 'give a standing approval');
     const { agent, ...bounds } = withoutUndefined(c.req.valid('json'));
     return commandReply(
       c,

@@ -30,8 +30,8 @@ import { pendingGatewayTables } from '../store/set-up.js';
 
 /** What a gateway is started with. */
 export interface GatewayOptions {
-  /** Its `gateway`, `passkeys`, `privacy` and `roles` count. */
-  readonly config: Pick<CountersignConfig, 'gateway' | 'passkeys' | 'privacy' | 'roles'>;
+  /** Its `gateway`, `passkeys`, `privacy`, `roles` and `selfApproval` count. */
+  readonly config: Pick<CountersignConfig, 'gateway' | 'passkeys' | 'privacy' | 'roles' | 'selfApproval'>;
   readonly temporal: TemporalSettings;
   /** Postgres URL of the ledger. */
   readonly ledgerUrl: string;
@@ -153,6 +153,7 @@ function settingsAt(port: number, options: GatewayOptions): ReturnType<typeof ga
     freezeRoles: config.roles?.freeze ?? DEFAULT_ROLES.freeze,
     platformRoles: config.roles?.unfreezeAll ?? DEFAULT_ROLES.unfreezeAll,
     oversightRoles: config.roles?.oversight ?? DEFAULT_ROLES.oversight,
+    selfApproval: config.selfApproval,
     ...(config.passkeys === undefined ? {} : { passkeys: config.passkeys }),
     ...(devPeople === undefined ? {} : { devPeople }),
   });

@@ -32,7 +32,7 @@ export interface ApiKeyOptions {
   readonly roles: readonly string[];
   /** What it may name, as in `Agent`. At least one. */
   readonly scopes: readonly string[];
-  /** Who answers for it; may not approve its actions. */
+  /** Who answers for it; may neither approve nor resolve its actions. */
   readonly owner?: string | undefined;
   /** Default 90 days; at most 3650 days. */
   readonly ttlSeconds?: number | undefined;

@@ -17,6 +17,10 @@ export interface LedgerAction {
   readonly status: 'open' | OutcomeStatus;
   /** How many of its grants were used and not returned: 0 means that no effect was ever begun. */
   readonly uses: number;
+  /** Who proposed it. Absent where it was never admitted. */
+  readonly agent?: string;
+  /** The person who answers for the agent, where there is one. */
+  readonly owner?: string;
   readonly outcome?: Outcome;
 }
 
@@ -77,8 +81,8 @@ export class Actions {
   async find(tenant: string, actionId: string): Promise<LedgerAction | undefined> {
     const rows = await this.#database.rows({
       name: 'find_action',
-      query: sql<EndColumns & { digest: Digest; status: OutcomeStatus | null; uses: number }>`
-        select digest, status, uses - returned as uses, outcome, receipt_seq, receipt_hash from ${this.#database.table('actions')}
+      query: sql<FoundRow>`
+        select digest, agent, owner, status, uses - returned as uses, outcome, receipt_seq, receipt_hash from ${this.#database.table('actions')}
         where tenant = ${tenant} and action_id = ${actionId}`,
     });
     const row = rows[0];
@@ -88,6 +92,8 @@ export class Actions {
       digest: row.digest,
       status: row.status ?? 'open',
       uses: row.uses,
+      ...(row.agent === null ? {} : { agent: row.agent }),
+      ...(row.owner === null ? {} : { owner: row.owner }),
       ...(outcome === undefined ? {} : { outcome }),
     };
   }
@@ -160,6 +166,14 @@ export class Actions {
       if (rows.length < ENDED_PAGE) return;
     }
   }
+}
+
+interface FoundRow extends EndColumns {
+  readonly digest: Digest;
+  readonly agent: string | null;
+  readonly owner: string | null;
+  readonly status: OutcomeStatus | null;
+  readonly uses: number;
 }
 
 interface OpenRow {

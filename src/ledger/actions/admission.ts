@@ -12,11 +12,14 @@ export interface AdmitRequest {
   /** Of the proposal. */
   readonly digest: Digest;
   readonly agent: string;
+  /** The person who answers for the agent. Default nobody. */
+  readonly owner?: string | undefined;
   readonly tool: string;
   readonly environment: string;
   /** What the action would write; a freeze may name one of them. */
   readonly targets: readonly string[];
-  readonly grant: { readonly jti: string; readonly expiresAt: Date };
+  /** It is valid from now for so long, by the database's clock and to the second. */
+  readonly grant: { readonly jti: string; readonly ttlSeconds: number };
   /** Ids of the credentials the agent's authority rests on. Default none. */
   readonly credentials?: readonly string[];
   /**
@@ -30,7 +33,13 @@ export interface AdmitRequest {
 
 export type Admission =
   /** `limits`: each counter as it was before the holds were placed; absent without `holds`. */
-  | { readonly kind: 'admitted'; readonly limits?: readonly LimitReading[] }
+  | {
+      readonly kind: 'admitted';
+      readonly limits?: readonly LimitReading[];
+      /** When the grant was issued, by the database's clock. Seconds since the epoch. */
+      readonly issuedAt: number;
+      readonly expiresAt: number;
+    }
   /** At least one demand does not fit: nothing was held and no grant issued, though the action id is taken. */
   | { readonly kind: 'limited'; readonly limits: readonly LimitReading[] }
   /** Earlier actions have come to something else than the decision relied on: nothing was held or left and no grant issued, though the action id is taken. */

@@ -28,6 +28,9 @@ interface AdmissionRow extends EndColumns {
     readonly changed?: unknown;
   } | null;
   readonly issued?: boolean;
+  /** Of the grant, seconds since the epoch. */
+  readonly issued_at: number;
+  readonly expires_at: number;
 }
 
 interface Admitting {
@@ -54,16 +57,15 @@ export async function admit({ database, batcher, heads }: Admitting, request: Ad
   if (row.frozen !== null) return { kind: 'frozen', freeze: toFreeze(row.frozen) };
   if (row.revoked !== null) return { kind: 'revoked', revocation: toRevocation(row.revoked) };
   if (holds === undefined && history === undefined) {
-    if (row.issued !== true) await checkSameGrant(database, request);
-    return { kind: 'admitted' };
+    return { kind: 'admitted', ...(await termOf(database, request, row, row.issued)) };
   }
   const { placed } = row;
   if (!placed) throw new CountersignError('INTERNAL', 'The ledger neither placed the holds nor refused them.');
   if (placed.changed !== undefined) return { kind: 'changed' };
   const limits = inOrderOf(holds ?? [], placed.limits);
   if (!placed.fits) return { kind: 'limited', limits };
-  if (!placed.issued) await checkSameGrant(database, request);
-  return holds === undefined ? { kind: 'admitted' } : { kind: 'admitted', limits };
+  const term = await termOf(database, request, row, placed.issued);
+  return { kind: 'admitted', ...term, ...(holds === undefined ? {} : { limits }) };
 }
 
 function admissionOf(database: Database, request: AdmitRequest, seen: number): PreparedStatement<AdmissionRow> {
@@ -80,18 +82,18 @@ function admission(database: Database, request: AdmitRequest, seen: number): Pre
       with ${registering(database, request, seen)},
       issued as (
         insert into ${database.table('grants')} (jti, tenant, action_id, agent, tool, expires_at)
-        select ${grant.jti}, ${tenant}, ${actionId}, ${agent}, ${tool}, ${grant.expiresAt}
-        from free
+        select ${grant.jti}, ${tenant}, ${actionId}, ${agent}, ${tool}, term.expires_at
+        from free cross join term
         on conflict (jti) do nothing
         returning jti
       )
       select
-        action.digest, action.outcome, action.receipt_seq, action.receipt_hash,
+        action.digest, action.outcome, action.receipt_seq, action.receipt_hash, ${TERM},
         (select row_to_json(broken) from broken) as broken,
         (select row_to_json(frozen) from frozen) as frozen,
         (select row_to_json(revoked) from revoked) as revoked,
         exists (select from issued) as issued
-      from action`,
+      from action cross join term`,
   };
 }
 
@@ -108,16 +110,16 @@ function admissionWithHolds(
       with ${registering(database, request, seen)},
       placed as materialized (
         select ${sql.id(database.schema, 'place_holds')}
-          (${tenant}, ${actionId}, ${agent}, ${tool}, ${grant.jti}, ${grant.expiresAt}, ${demandRows(holds)}::jsonb) as result
-        from free
+          (${tenant}, ${actionId}, ${agent}, ${tool}, ${grant.jti}, term.expires_at, ${demandRows(holds)}::jsonb) as result
+        from free cross join term
       )
       select
-        action.digest, action.outcome, action.receipt_seq, action.receipt_hash,
+        action.digest, action.outcome, action.receipt_seq, action.receipt_hash, ${TERM},
         (select row_to_json(broken) from broken) as broken,
         (select row_to_json(frozen) from frozen) as frozen,
         (select row_to_json(revoked) from revoked) as revoked,
         (select result from placed) as placed
-      from action`,
+      from action cross join term`,
   };
 }
 
@@ -141,31 +143,38 @@ function admissionWithHistory(
       with ${registering(database, request, seen)},
       placed as materialized (
         select ${sql.id(database.schema, 'place_with_history')}
-          (${tenant}, ${actionId}, ${agent}, ${tool}, ${grant.jti}, ${grant.expiresAt}, ${demands}::jsonb, ${JSON.stringify(checks)}::jsonb,
+          (${tenant}, ${actionId}, ${agent}, ${tool}, ${grant.jti}, term.expires_at, ${demands}::jsonb, ${JSON.stringify(checks)}::jsonb,
             ${marks}::text[]) as result
-        from free
+        from free cross join term
       )
       select
-        action.digest, action.outcome, action.receipt_seq, action.receipt_hash,
+        action.digest, action.outcome, action.receipt_seq, action.receipt_hash, ${TERM},
         (select row_to_json(broken) from broken) as broken,
         (select row_to_json(frozen) from frozen) as frozen,
         (select row_to_json(revoked) from revoked) as revoked,
         (select result from placed) as placed
-      from action`,
+      from action cross join term`,
   };
 }
 
+const TERM = sql`
+        extract(epoch from term.issued_at)::float8 as issued_at, extract(epoch from term.expires_at)::float8 as expires_at`;
+
 /** The common table expressions that register the action, and give a row as `free` unless something stands against it. */
 function registering(database: Database, request: AdmitRequest, seen: number): RawBuilder<unknown> {
-  const { tenant, actionId, digest, agent, tool, environment } = request;
+  const { tenant, actionId, digest, agent, owner = null, tool, environment, grant } = request;
   // The update changes nothing. It is there because only "do update" waits for a concurrent insert of the same action and returns
   // the row that won; "do nothing" returns no row, and a select beside it reads a snapshot from before.
   return sql`
     action as (
-      insert into ${database.table('actions')} as a (tenant, action_id, digest, agent, tool, environment)
-      values (${tenant}, ${actionId}, ${digest}, ${agent}, ${tool}, ${environment})
+      insert into ${database.table('actions')} as a (tenant, action_id, digest, agent, owner, tool, environment)
+      values (${tenant}, ${actionId}, ${digest}, ${agent}, ${owner}, ${tool}, ${environment})
       on conflict (tenant, action_id) do update set digest = a.digest
       returning a.digest, a.outcome, a.receipt_seq, a.receipt_hash
+    ),
+    term as materialized (
+      select issued_at, issued_at + ${grant.ttlSeconds}::int * interval '1 second' as expires_at
+      from (select date_trunc('second', clock_timestamp()) as issued_at) as now
     ),
     broken as materialized (${brokenChain(database, sql`${tenant}::text`, seen)}),
     frozen as materialized (${activeFreeze(database, request)}),
@@ -177,23 +186,35 @@ function registering(database: Database, request: AdmitRequest, seen: number): R
     )`;
 }
 
-/** A grant id that was there before is a repeated call, or a forgery. */
-async function checkSameGrant(database: Database, request: AdmitRequest): Promise<void> {
+type Term = Pick<Extract<Admission, { kind: 'admitted' }>, 'issuedAt' | 'expiresAt'>;
+
+/** From when until when the grant is valid. One that was there before is that of a repeated call, or a forgery. */
+async function termOf(
+  database: Database,
+  request: AdmitRequest,
+  { issued_at: issuedAt, expires_at: expiresAt }: AdmissionRow,
+  issued: boolean | undefined,
+): Promise<Term> {
+  if (issued === true) return { issuedAt, expiresAt };
+  const { jti, ttlSeconds } = request.grant;
   const same = await database.ask((kysely) =>
     kysely
       .selectFrom('grants')
-      .select('jti')
-      .where('jti', '=', request.grant.jti)
+      .select('expires_at')
+      .where('jti', '=', jti)
       .where('tenant', '=', request.tenant)
       .where('action_id', '=', request.actionId)
       .where('agent', '=', request.agent)
       .where('tool', '=', request.tool)
       .executeTakeFirst(),
   );
-  if (same !== undefined) return;
-  throw new CountersignError('GRANT_INVALID', 'This grant id was issued before for something else.', {
-    field: 'grant.jti',
-    expected: 'an id that no other grant has',
-    fix: 'Sign a grant with a new id.',
-  });
+  if (same === undefined) {
+    throw new CountersignError('GRANT_INVALID', 'This grant id was issued before for something else.', {
+      field: 'grant.jti',
+      expected: 'an id that no other grant has',
+      fix: 'Sign a grant with a new id.',
+    });
+  }
+  const until = same.expires_at.getTime() / 1000;
+  return { issuedAt: until - ttlSeconds, expiresAt: until };
 }

@@ -56,6 +56,8 @@ create table countersign.actions (
   action_id text not null check (char_length(action_id) between 1 and 128),
   digest text not null check (digest ~ '^sha256:[0-9a-f]{64}$'),
   agent text,
+  -- The person who answers for the agent, as its credential said when the action was first admitted.
+  owner text,
   tool text not null,
   environment text,
   -- How many of its grants were used, and how many of those were returned because nothing was sent under them.
@@ -105,6 +107,7 @@ create trigger keep before delete or truncate on countersign.actions
 -- \u0000 in it is JSON that Postgres cannot parse.
 create trigger final before update on countersign.actions for each row when (
   row(new.tenant, new.action_id, new.digest) <> row(old.tenant, old.action_id, old.digest)
+  or new.owner is distinct from old.owner
   or new.uses < old.uses
   or (old.status is null and new.resolved_at is not null)
   or ((old.status is not null or old.proposal is not null) and new.proposal::text is distinct from old.proposal::text)
@@ -166,6 +169,20 @@ create trigger final before update on countersign.grants for each row when (
   or row(new.jti, new.tenant, new.action_id, new.agent, new.tool, new.issued_at, new.expires_at)
     is distinct from row(old.jti, old.tenant, old.action_id, old.agent, old.tool, old.issued_at, old.expires_at)
 ) execute function countersign.refuse_change();
+
+-- What people made of actions that ended for it, until what is done instead has begun. A workflow that is ended from outside between the two leaves
+-- that to whoever looks after what was left behind. `request` is encrypted where values of the tool are redacted.
+create table countersign.edits (
+  tenant text not null,
+  action_id text not null,
+  task_queue text not null check (task_queue <> ''),
+  request json not null,
+  recorded_at timestamptz not null default clock_timestamp(),
+  primary key (tenant, action_id),
+  foreign key (tenant, action_id) references countersign.actions (tenant, action_id)
+);
+
+create index edits_due on countersign.edits (task_queue, recorded_at);
 
 -- Controls: freezes, revocations, nonces.
 
@@ -371,6 +388,8 @@ create table countersign.policy_workers (
   problem text,
   change bigint,
   signed text,
+  -- How far the clock of its machine is ahead of this database's. Milliseconds.
+  clock_ahead_ms double precision,
   seen_at timestamptz not null default clock_timestamp(),
   check ((change is null) = (signed is null))
 ) with (fillfactor = 50);

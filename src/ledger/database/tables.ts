@@ -33,6 +33,8 @@ export interface LedgerTables {
     action_id: string;
     digest: Digest;
     agent: string | null;
+    /** The person who answers for the agent. */
+    owner: string | null;
     tool: string;
     environment: string | null;
     /** How many grants of the action were used. */
@@ -280,6 +282,13 @@ export interface LedgerTables {
   policy_divergences: { candidate: GeneratedAlways<Digest> };
   /** Written by `note_shadow` alone. */
   policy_shadow_counts: { candidate: GeneratedAlways<Digest> };
+  edits: {
+    tenant: string;
+    action_id: string;
+    task_queue: string;
+    request: JsonText<Json>;
+    recorded_at: Generated<Date>;
+  };
   policy_workers: {
     worker: string;
     task_queue: string;
@@ -289,6 +298,7 @@ export interface LedgerTables {
     problem: string | null;
     change: string | null;
     signed: string | null;
+    clock_ahead_ms: number | null;
     seen_at: Generated<Date>;
   };
   snapshots: {

@@ -38,8 +38,11 @@ export interface SendCount {
 export type GrantUse = { readonly otherUses: number } & GrantVerdict;
 
 type GrantVerdict =
-  /** The grant is this activity's from now on. `sent`: the sends of the action, with the one that this use is for. */
-  | { readonly kind: 'first'; readonly sent: SendCount }
+  /**
+   * The grant is this activity's from now on. `sent`: the sends of the action, with the one that this use is for. `usedAt`: when that was, by the
+   * database's clock, seconds since the epoch.
+   */
+  | { readonly kind: 'first'; readonly sent: SendCount; readonly usedAt: number }
   /**
    * This activity used it before: on an earlier attempt, whose effect may have happened (or in this one, when the reply to the first
    * use was lost). What came since and stands against it does not hide that.

@@ -20,6 +20,8 @@ interface GrantRow {
   /** How many grants of the action were used and not returned, after this call; null when it used none. */
   readonly uses_now: number | null;
   readonly sent: SendCount | null;
+  /** When this call came to the grant. Seconds since the epoch. */
+  readonly at: number | null;
   readonly frozen: FreezeJson | null;
   readonly revoked: RevocationJson | null;
   readonly unwatched: boolean;
@@ -49,7 +51,8 @@ export class Grants {
           for update
         ),
         "grant" as materialized (
-          select used_by, attempt, returned_at is not null as returned, expires_at > clock_timestamp() as live from locked
+          select used_by, attempt, returned_at is not null as returned, expires_at > at as live, at
+          from (select *, clock_timestamp() as at from locked) as now
         ),
         frozen as materialized (${activeFreeze(this.#database, request)}),
         revoked as materialized (${revokedCredential(this.#database, request)}),
@@ -73,7 +76,7 @@ export class Grants {
           where g.jti = ${jti} and "grant".used_by = ${usedBy} and "grant".attempt < ${attempt}
         )
         select
-          "grant".used_by, "grant".attempt, "grant".returned, "grant".live,
+          "grant".used_by, "grant".attempt, "grant".returned, "grant".live, extract(epoch from "grant".at)::float8 as at,
           a.status is not null as ended,
           -- Both from one snapshot, and so exact for that moment: "grant" may be as of later.
           a.uses - a.returned - (
@@ -91,8 +94,8 @@ export class Grants {
     });
     const row = rows[0];
     if (row === undefined) return { kind: 'unknown', otherUses: 0 };
-    if (row.uses_now !== null && row.sent !== null) {
-      return { kind: 'first', otherUses: row.uses_now - 1, sent: row.sent };
+    if (row.uses_now !== null && row.sent !== null && row.at !== null) {
+      return { kind: 'first', otherUses: row.uses_now - 1, sent: row.sent, usedAt: row.at };
     }
     const otherUses = row.others;
     if (row.live === null) return { kind: 'unknown', otherUses };

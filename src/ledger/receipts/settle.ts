@@ -84,7 +84,7 @@ function settleStatement(
   link: ChainLink,
   signed: SignedReceipt,
 ): PreparedStatement<WrittenRow> {
-  const { tenant, actionId, proposalDigest, outcome } = request;
+  const { tenant, actionId, proposalDigest, outcome, edit } = request;
   const guarded = saysNotDone(request);
   const seen = request.usesRuledOut !== undefined;
   const counted = seen ? sql`a.uses` : sql`a.uses - a.returned`;
@@ -92,7 +92,7 @@ function settleStatement(
   // What policy simply allowed nobody was asked about, but for a while: whoever authorizes it then takes it off the list.
   const asked = effect !== 'allow';
   return {
-    name: `settle${asked ? '_asked' : ''}${guarded ? (seen ? '_ruled_out' : '_not_done') : ''}`,
+    name: `settle${asked ? '_asked' : ''}${edit === undefined ? '' : '_edited'}${guarded ? (seen ? '_ruled_out' : '_not_done') : ''}`,
     query: sql<WrittenRow>`
       with head as materialized (
         select seq, hash from ${database.table('chains')} where tenant = ${tenant} for update
@@ -116,10 +116,22 @@ function settleStatement(
         returning a.action_id
       ),
       ${append(database, request, link, signed, sql`action`)},
+      ${edit === undefined ? sql`` : sql`${keptEdit(database, request, edit)},`}
       ${asked ? sql`${closing(database, request, sql`action`)},` : sql``}
       holds as materialized (${settledHolds(database, request, sql`action`)})
       select exists (select from action) as written, (select ended from holds) as holds`,
   };
+}
+
+function keptEdit(
+  database: Database,
+  { tenant, actionId }: SettleRequest,
+  { taskQueue, request }: NonNullable<SettleRequest['edit']>,
+): RawBuilder<unknown> {
+  return sql`edit as (
+    insert into ${database.table('edits')} (tenant, action_id, task_queue, request)
+    select ${tenant}, ${actionId}, ${taskQueue}, ${canonical(request)} from action
+  )`;
 }
 
 /** Whether the outcome says that nothing was done, and nobody made sure of it for every use that there may be. */

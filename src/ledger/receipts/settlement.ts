@@ -1,6 +1,6 @@
 /** What settling and resolving ask for, and what they come to. */
 import type { HoldSettlement } from '../../action/limits.js';
-import type { Digest } from '../../action/json.js';
+import type { Digest, Json } from '../../action/json.js';
 import type { Proposal } from '../../action/proposal.js';
 import type { Outcome, UnreceiptedOutcome } from '../../action/outcome.js';
 import type { SignReceipt } from './receipt.js';
@@ -12,6 +12,8 @@ export interface SettleRequest {
   readonly outcome: UnreceiptedOutcome;
   /** What was proposed, kept beside the outcome. Absent: nothing is kept. One whose digest is another is refused. */
   readonly proposal?: Proposal;
+  /** What is to be begun instead, where a person edited the action: kept until `Edits.begun` says that it was. */
+  readonly edit?: { readonly taskQueue: string; readonly request: Json };
   readonly sign: SignReceipt;
   /** The activities (`usedBy`) that used a grant and are known to have had no effect: these uses do not stand against it. */
   readonly withoutEffect?: readonly string[];

@@ -1,4 +1,4 @@
-/** Which policy each worker runs, as it last said. Nothing is decided by it. */
+/** Which policy each worker runs and how its clock goes, as it last said. Nothing is decided by it. */
 import { sql } from 'kysely';
 import { withoutUndefined, type Digest } from '../../action/json.js';
 import type { PolicyWorker } from '../../action/policy-rollout.js';
@@ -16,16 +16,16 @@ export const SILENT_AFTER_SECONDS = 3 * REPORT_EVERY_SECONDS;
 const FORGOTTEN_AFTER_SECONDS = 60 * 60;
 
 export async function reportWorker(database: Database, report: WorkerReport): Promise<void> {
-  const { worker, taskQueue, source, active = null, shadow = null, problem, latest } = report;
+  const { worker, taskQueue, source, active = null, shadow = null, problem, latest, clockAheadMs = null } = report;
   await database.rows({
     name: 'report_policy_worker',
     query: sql`
-      insert into ${database.table('policy_workers')} (worker, task_queue, source, active, shadow, problem, change, signed)
+      insert into ${database.table('policy_workers')} (worker, task_queue, source, active, shadow, problem, change, signed, clock_ahead_ms)
       values (${worker}, ${taskQueue}, ${source}, ${active}, ${shadow}, ${problem === undefined ? null : plain(problem)},
-        ${latest?.seq ?? null}, ${latest?.signed ?? null})
+        ${latest?.seq ?? null}, ${latest?.signed ?? null}, ${clockAheadMs})
       on conflict (worker) do update
       set source = excluded.source, active = excluded.active, shadow = excluded.shadow, problem = excluded.problem,
-        change = excluded.change, signed = excluded.signed, seen_at = clock_timestamp()`,
+        change = excluded.change, signed = excluded.signed, clock_ahead_ms = excluded.clock_ahead_ms, seen_at = clock_timestamp()`,
   });
 }
 
@@ -45,6 +45,7 @@ interface WorkerRow {
   readonly active: Digest | null;
   readonly shadow: Digest | null;
   readonly problem: string | null;
+  readonly clock_ahead_ms: number | null;
   readonly seen_at: Date;
   readonly silent: boolean;
 }
@@ -66,6 +67,7 @@ export async function workers(database: Database): Promise<readonly PolicyWorker
       active: row.active ?? undefined,
       shadow: row.shadow ?? undefined,
       problem: row.problem ?? undefined,
+      clockAheadMs: row.clock_ahead_ms ?? undefined,
       seenAt: row.seen_at.toISOString(),
       silent: row.silent,
     }),

@@ -1,10 +1,16 @@
-/** Whether a person may decide on an action, as far as the page can tell. The worker checks for itself. */
+/** Whether a person may decide on an action or resolve it, as far as the page can tell. The worker checks for itself. */
 import type { Requirement } from '../../../action/decision.js';
 import type { Shown } from '../../../action/outcome.js';
 import { rolesOf, samePerson } from '../../../action/quorum.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
 import type { DecisionRights } from './decision-panel.js';
 import { either } from '../components/format.js';
+
+/** Whose action it is. */
+interface Agent {
+  readonly id: string;
+  readonly owner?: string | undefined;
+}
 
 interface DecisionCase {
   readonly person: PersonPrincipal;
@@ -14,13 +20,15 @@ interface DecisionCase {
   /** Roles that others delegated to the person, in force now. */
   readonly duties: readonly string[];
   readonly hasPasskey: boolean;
+  /** Whether whoever answers for an agent may decide on what it does. */
+  readonly selfApproval: boolean;
 }
 
-export function decisionRightsOf({ person, shown, waitedSeconds, duties, hasPasskey }: DecisionCase): DecisionRights {
+export function decisionRightsOf(decision: DecisionCase): DecisionRights {
+  const { person, shown, waitedSeconds, duties, hasPasskey, selfApproval } = decision;
   const { agent, requirements } = shown;
-  const [root = agent.id] = agent.id.split('/');
-  if (samePerson(person.id, root)) return { kind: 'may_not', why: 'You proposed this yourself.' };
-  const owns = agent.owner !== undefined && samePerson(person.id, agent.owner);
+  if (isAgent(person, agent)) return { kind: 'may_not', why: PROPOSED_IT };
+  const owns = !selfApproval && isOwner(person, agent);
   const mine = requirements.filter((wanted) => {
     if (owns && wanted.self !== true) return false;
     const roles = rolesOf(wanted, waitedSeconds);
@@ -30,8 +38,27 @@ export function decisionRightsOf({ person, shown, waitedSeconds, duties, hasPass
     const passkey = mine.some((wanted) => wanted.passkey === true);
     return { kind: 'may', ...(passkey ? { passkey: hasPasskey ? ('enrolled' as const) : ('missing' as const) } : {}) };
   }
-  if (owns) return { kind: 'may_not', why: 'You own the agent that proposed this, so another person must decide.' };
+  if (owns) return { kind: 'may_not', why: OWNS_AGENT };
   return { kind: 'may_not', why: `This needs ${wantedRoles(requirements, waitedSeconds)}. ${yours(person.roles)}` };
+}
+
+/** Why this person may not say what became of the agent's action. Undefined where they may. */
+export function mayNotResolve(person: PersonPrincipal, agent: Agent, selfApproval: boolean): string | undefined {
+  if (isAgent(person, agent)) return PROPOSED_IT;
+  return !selfApproval && isOwner(person, agent) ? OWNS_AGENT : undefined;
+}
+
+const PROPOSED_IT = 'You proposed this yourself.';
+const OWNS_AGENT = 'You own the agent that proposed this, so another person must decide.';
+
+/** A delegate is its delegator's doing. */
+function isAgent(person: PersonPrincipal, { id }: Agent): boolean {
+  const [root = id] = id.split('/');
+  return samePerson(person.id, root);
+}
+
+function isOwner(person: PersonPrincipal, { owner }: Agent): boolean {
+  return owner !== undefined && samePerson(person.id, owner);
 }
 
 function wantedRoles(requirements: readonly Requirement[], waitedSeconds: number): string {

@@ -24,6 +24,8 @@ interface ActionPageProps {
   readonly person: PersonPrincipal;
   /** Whether and how this person may decide what waits. */
   readonly rights: DecisionRights;
+  /** Whether whoever answers for an agent may decide on what it does. */
+  readonly selfApproval: boolean;
   /** As it was proposed, where it is known. */
   readonly proposal?: Proposal | undefined;
   readonly askedAt?: string | undefined;
@@ -69,7 +71,9 @@ export function ActionPage(whole: ActionPageProps): JSX.Element {
           <Head {...props} environment={environment} />
           {outcome === undefined ? null : <HowItEnded outcome={outcome} />}
           {outcome === undefined && pending === undefined ? <Underway view={view} /> : null}
-          {outcome?.status === 'unknown' ? <Resolve person={person} outcome={outcome} /> : null}
+          {outcome?.status === 'unknown' ? (
+            <Resolve person={person} outcome={outcome} selfApproval={props.selfApproval} />
+          ) : null}
           {props.stuck === undefined ? null : <Recover person={person} stuck={props.stuck} />}
           {proposal === undefined ? null : <Why proposal={proposal} environment={environment} />}
           {shown === undefined ? null : <WhatWouldChange shown={shown} />}

@@ -6,15 +6,28 @@ import type { PersonPrincipal } from '../../auth/principal.js';
 import { Sanitized } from '../components/sanitized-text.js';
 import { Csrf, Notice } from '../components/parts.js';
 import { actionPath } from '../lists/inbox.js';
+import { mayNotResolve } from './decision-rights.js';
 
 /** A person resolves an unknown outcome. */
 export function Resolve({
   person,
   outcome,
+  selfApproval,
 }: {
   readonly person: PersonPrincipal;
   readonly outcome: Outcome;
+  readonly selfApproval: boolean;
 }): JSX.Element {
+  const agent = outcome.facts?.agent;
+  const mayNot = agent === undefined ? undefined : mayNotResolve(person, agent, selfApproval);
+  if (mayNot !== undefined) {
+    return (
+      <section class="settle" aria-labelledby="resolve">
+        <h2 id="resolve">Did the effect happen?</h2>
+        <p>{mayNot}</p>
+      </section>
+    );
+  }
   return (
     <section class="settle" aria-labelledby="resolve">
       <h2 id="resolve">Did the effect happen?</h2>

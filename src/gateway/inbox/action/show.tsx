@@ -45,6 +45,7 @@ export async function showAction(
       view={view}
       person={person}
       rights={await rightsOf(deps, person, action, waitedSeconds)}
+      selfApproval={deps.settings.selfApproval}
       proposal={proposal}
       askedAt={request?.firstAskedAt ?? action.proposedAt}
       endedAt={action.endedAt}
@@ -83,7 +84,7 @@ function Notices({
 }
 
 async function rightsOf(
-  { ledger }: GatewayDependencies,
+  { ledger, settings: { selfApproval } }: GatewayDependencies,
   person: PersonPrincipal,
   { view: { pending } }: ShownAction,
   waitedSeconds: number,
@@ -101,5 +102,6 @@ async function rightsOf(
     waitedSeconds,
     duties: duties.map(({ role }) => role),
     hasPasskey: passkeys.some(({ retired }) => retired === undefined),
+    selfApproval,
   });
 }

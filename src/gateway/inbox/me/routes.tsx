@@ -79,6 +79,7 @@ async function showMe({ identity, ledger, settings }: GatewayDependencies, c: Co
 
 async function createStandingApproval({ identity, decisions }: GatewayDependencies, c: Context): Promise<Response> {
   const person = await identity.person(c);
+  assertRecentLogin(person, 'give a standing approval');
   const { agent, tool, amount, unit, hours: lasts, reason: why, ...bounds } = await form(c, standingApprovalSchema);
   await decisions.state(person, {
     kind: 'create_standing_approval',
