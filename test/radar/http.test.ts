@@ -103,7 +103,9 @@ test.each(['quoted', 'uuid'] as const)(
         () => ledger.ledger.radarAlerts.list({ source: name }),
         (alerts) => alerts.length > 0,
       );
-      expect(found.map(({ position, reason }) => [position.slice(format.length + 1), reason]).toReversed()).toEqual([
+      expect(
+        found.map(({ position, reason }) => [position.slice(format.length + 1).split('@')[0], reason]).toReversed(),
+      ).toEqual([
         ['no-key', 'no_effect'],
         ['forged', 'unknown_effect'],
         ['other-tool', 'unknown_effect'],

@@ -16,6 +16,8 @@ export interface AdmitRequest {
   readonly environment: string;
   /** What the action would write; a freeze may name one of them. */
   readonly targets: readonly string[];
+  /** Whether it changes nothing. Default false. */
+  readonly reads?: boolean;
   readonly grant: { readonly jti: string; readonly expiresAt: Date };
   /** Ids of the credentials the agent's authority rests on. Default none. */
   readonly credentials?: readonly string[];

@@ -35,6 +35,8 @@ export interface LedgerTables {
     agent: string | null;
     tool: string;
     environment: string | null;
+    /** Whether it changes nothing. */
+    reads: Generated<boolean>;
     /** How many grants of the action were used. */
     uses: Generated<number>;
     /** How many of those were returned, because nothing was sent under them. */

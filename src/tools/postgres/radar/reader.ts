@@ -6,6 +6,7 @@ import type { CatalogState } from './catalog-state.js';
 import { ensureCoverage, isAsked, publicationsOf, tablesOf, type Coverage } from './coverage.js';
 import { DefinitionWatch } from './definition-watch.js';
 import { EventTriggers } from './event-triggers.js';
+import { runFixed } from './fixed-session.js';
 import type { WatchedTables } from './watched.js';
 import { lsnOf, lsnText, transactionsOf, type Decoded } from './decode.js';
 import { slotName, type RadarSettings } from './settings.js';
@@ -31,6 +32,8 @@ export class PostgresRadarReader implements RadarReader {
     readonly slot?: string;
     readonly system?: string;
     readonly position?: string;
+    /** When it was read up to there, by the database's clock. RFC 3339. */
+    readonly readAt?: string;
     readonly watched: readonly string[];
   };
   #session: PostgresSession | undefined;
@@ -44,12 +47,13 @@ export class PostgresRadarReader implements RadarReader {
 
   constructor(source: PostgresSource, { memory, catalog }: Remembered) {
     this.#source = source;
-    const { slot, system, position, watched, told } = memory ?? {};
+    const { slot, system, position, readAt, watched, told } = memory ?? {};
     this.#definitions = new DefinitionWatch(catalog, told);
     this.#memory = {
       ...(typeof slot === 'string' ? { slot } : {}),
       ...(typeof system === 'string' ? { system } : {}),
       ...(typeof position === 'string' ? { position } : {}),
+      ...(typeof readAt === 'string' ? { readAt } : {}),
       watched: Array.isArray(watched) ? watched.map(String) : [],
     };
   }
@@ -66,16 +70,16 @@ export class PostgresRadarReader implements RadarReader {
       }
       if (lost !== undefined || !standing.exists) return await this.#begun(session, slot, standing, signal);
       const coverage = await this.#covered(session, slot, standing.system, signal);
-      const gaps = this.#withdrawn(coverage, standing);
+      const gaps = [...this.#taken(slot, standing), ...this.#withdrawn(coverage, standing)];
       return await this.#decoded(session, slot, standing, coverage, gaps, signal);
     }, signal);
   }
 
   confirm(observed: Observed, signal: AbortSignal): Promise<void> {
     return this.#with(async (session) => {
-      const { slot, position } = observed.memory as { slot: string; position: string };
+      const { slot, position, readAt } = observed.memory as { slot: string; position: string; readAt: string };
       // The ledger has it, whether or not the database hears of it.
-      this.#memory = { slot, system: observed.system, position, watched: observed.watched };
+      this.#memory = { slot, system: observed.system, position, readAt, watched: observed.watched };
       if (this.#settled !== undefined) this.#definitions.confirmed(this.#settled);
       this.#settled = undefined;
       if (position === '') await this.#begin(session, slot, observed.system, signal);
@@ -132,7 +136,14 @@ export class PostgresRadarReader implements RadarReader {
       definitions: [],
       gaps: wasWatched ? [gap] : [],
       position: flushed,
-      memory: { slot, system, position: '', watched: [...watched], told: this.#definitions.told(false) },
+      memory: {
+        slot,
+        system,
+        position: '',
+        readAt: now.toISOString(),
+        watched: [...watched],
+        told: this.#definitions.told(false),
+      },
       more: true,
       watched,
       unseen: [],
@@ -144,7 +155,8 @@ export class PostgresRadarReader implements RadarReader {
     this.#coverage = undefined;
     await this.#source.prepare(signal);
     await this.#covered(session, slot, system, signal);
-    await createSlot(session, slot, this.#source.settings.tool, signal);
+    const position = await createSlot(session, slot, this.#source.settings.tool, signal);
+    if (position !== undefined) this.#memory = { ...this.#memory, position };
     if (this.#coverage !== undefined)
       this.#coverage = { ...(this.#coverage as Coverage & { at: number }), withdrawn: [] };
   }
@@ -179,6 +191,15 @@ export class PostgresRadarReader implements RadarReader {
     return this.#coverage;
   }
 
+  /** The slot is further than what was judged: its log was given to somebody else, or somebody made the slot anew. */
+  #taken(slot: string, { system, confirmed, now }: SlotStanding): readonly Gap[] {
+    const { position: since = '' } = this.#memory;
+    if (since === '' || this.#memory.system !== system || this.#memory.slot !== slot) return [];
+    if (lsnOf(confirmed) <= lsnOf(since)) return [];
+    const detail = `Nobody knows what was written between ${since} and ${confirmed}: somebody else read the log with the slot, moved it on, or made it anew.`;
+    return [{ position: `taken/${since}`, at: now, detail }];
+  }
+
   #withdrawn({ withdrawn }: Coverage, { now }: SlotStanding): readonly Gap[] {
     const since = this.#memory.position ?? '';
     if (withdrawn.length === 0) return [];
@@ -194,7 +215,7 @@ export class PostgresRadarReader implements RadarReader {
     gaps: readonly Gap[],
     signal: AbortSignal,
   ): Promise<Observed> {
-    const { flushed, lagBytes, system } = standing;
+    const { flushed, lagBytes, system, now } = standing;
     const { full, inserts } = publicationsOf(slot);
     const { effectsSchema } = this.#source.watched;
     const effects = `"${effectsSchema.replaceAll('"', '""')}".effects`;
@@ -208,8 +229,9 @@ export class PostgresRadarReader implements RadarReader {
       this.#givenUp = 'somebody dropped the publications';
       return await this.#begun(session, slot, standing, signal);
     }
-    const { position: judged = '' } = this.#memory.system === system ? this.#memory : {};
-    const { writes, definitions, end, messages } = transactionsOf(rows, `${effectsSchema}.effects`, lsnOf(judged));
+    const { position: judged = '', readAt = '' } = this.#memory.system === system ? this.#memory : {};
+    const before = readAt === '' ? undefined : { lsn: lsnOf(judged), at: new Date(readAt) };
+    const { writes, definitions, end, messages } = transactionsOf(rows, before);
     const cut = isCut(messages);
     const upTo = cut ? 0n : lsnOf(flushed);
     const readTo = end !== undefined && end > upTo ? end : upTo;
@@ -226,7 +248,14 @@ export class PostgresRadarReader implements RadarReader {
       definitions: [...heard, ...(settled?.found ?? [])],
       gaps,
       position,
-      memory: { slot, system, position, watched: [...watched], told: this.#definitions.told(settled !== undefined) },
+      memory: {
+        slot,
+        system,
+        position,
+        readAt: now.toISOString(),
+        watched: [...watched],
+        told: this.#definitions.told(settled !== undefined),
+      },
       ...(catalog === undefined ? {} : { catalog }),
       more: cut,
       lagBytes,
@@ -251,6 +280,6 @@ export class PostgresRadarReader implements RadarReader {
 }
 
 async function databaseName(session: PostgresSession, signal: AbortSignal): Promise<string> {
-  const [result] = await session.run([{ text: 'SELECT current_database()' }], signal);
+  const [result] = await runFixed(session, [{ text: 'SELECT current_database()' }], signal);
   return result?.rows[0]?.[0] ?? '';
 }
