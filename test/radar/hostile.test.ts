@@ -33,6 +33,17 @@ async function slotOf(source: string): Promise<string> {
   return rows[0]?.slot ?? '';
 }
 
+/** Until what was defined when it began is known: a change is seen against that. */
+async function known(source: string): Promise<void> {
+  await until(
+    () =>
+      world.ledger.pool.query('SELECT FROM countersign.radar_sources WHERE source = $1 AND catalog IS NOT NULL', [
+        source,
+      ]),
+    ({ rowCount }) => rowCount === 1,
+  );
+}
+
 async function loginOf(role: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: await database.as(role) });
   await client.connect();
@@ -221,26 +232,28 @@ test('a key of what only reads explains no write', async () => {
 });
 
 test('a transaction of many statements, messages and names is read in a few rows and told in one alert', async () => {
-  await sql('CREATE TABLE busy (id int PRIMARY KEY)');
-  const tool = database.tool({
+  const own = await world.database();
+  await own.pool.query('CREATE TABLE busy (id int PRIMARY KEY)');
+  const tool = own.tool({
     name: 'busy',
     tables: ['busy'],
     radar: { everyMs: 100, writers: { roles: ['importer'] } },
   });
-  const { radar } = await world.watched(database, tool);
-  await world.judged('busy', database);
+  const { radar } = await world.watched(own, tool);
+  await world.judged('busy', own);
   await radar.close();
   const slot = await slotOf('busy');
-  await sql('DO $$ BEGIN FOR i IN 1..20000 LOOP INSERT INTO busy VALUES (i); END LOOP; END $$');
-  const rows = await readOf(database, slot);
+  await own.pool.query('DO $$ BEGIN FOR i IN 1..20000 LOOP INSERT INTO busy VALUES (i); END LOOP; END $$');
+  const rows = await readOf(own, slot);
   expect(rows.length).toBeLessThan(20);
   // Whoever hides among names that are declared is among those that are not read.
-  await sql(`BEGIN; SELECT count(pg_logical_emit_message(true, 'countersign.radar', format('{"user":"importer","application":"%s"}', i)))
+  await own.pool
+    .query(`BEGIN; SELECT count(pg_logical_emit_message(true, 'countersign.radar', format('{"user":"importer","application":"%s"}', i)))
       FROM generate_series(1, 30000) i;
     DELETE FROM busy WHERE id = 1; COMMIT`);
-  expect((await readOf(database, slot)).length).toBeLessThan(10_100);
-  await database.watch(tool);
-  await world.judged('busy', database);
+  expect((await readOf(own, slot)).length).toBeLessThan(10_100);
+  await own.watch(tool);
+  await world.judged('busy', own);
   const found = await alertsOf('busy');
   expect(found.map(({ changes }) => changes)).toEqual([
     [{ table: 'public.busy', operation: 'insert', rows: 20_000 }],
@@ -317,6 +330,7 @@ test('values that are written anew by a change of their column are told of', asy
   await sql('CREATE TABLE rewritten (id int PRIMARY KEY, n int)');
   const tool = database.tool({ name: 'rewritten', tables: ['rewritten'] });
   await world.watched(database, tool);
+  await known('rewritten');
   await sql('BEGIN; SET LOCAL event_triggers = off; ALTER TABLE rewritten ALTER n TYPE int USING 7; COMMIT');
   const [alert] = await until(
     () => alertsOf('rewritten'),
@@ -347,7 +361,7 @@ test('writing into the log can be left to the radar, and everybody still writes'
   expect((await alertsOf('sealed')).map(({ writers }) => writers)).toEqual([[{ user: 'sealed_app', application: '' }]]);
 });
 
-async function readOf({ url }: WatchedDatabase, slot: string): Promise<readonly Decoded[]> {
+async function readOf({ url, pool }: WatchedDatabase, slot: string): Promise<readonly Decoded[]> {
   const reading = new PostgresDatabase({
     tool: 'reading',
     client: { connectionString: url },
@@ -359,7 +373,7 @@ async function readOf({ url }: WatchedDatabase, slot: string): Promise<readonly 
   try {
     const { rows } = await until(
       () =>
-        sql(
+        pool.query(
           'SELECT pg_current_wal_flush_lsn() AS lsn, pg_current_wal_flush_lsn() = pg_current_wal_insert_lsn() AS everything',
         ),
       (flushed) => flushed.rows[0].everything === true,

@@ -1,7 +1,7 @@
 /** The list of a service's own is compared with the ledger: what no action caused is found, whatever form the key has. */
 import { randomUUID } from 'node:crypto';
 import pino from 'pino';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { idempotencyKey } from '../../src/action/idempotency-key.js';
 import type { JsonObject } from '../../src/action/json.js';
 import { Radar } from '../../src/radar/radar.js';
@@ -126,6 +126,44 @@ test.each(['quoted', 'uuid'] as const)(
     }
   },
 );
+
+test('what an event says of its time, and a clock of ours that is ahead, pass nothing over', async () => {
+  const asked: string[] = [];
+  const listed: JsonObject[] = [];
+  const served = await jsonService(({ url }) => {
+    asked.push(url.searchParams.get('after') ?? '');
+    return { body: { data: listed, next: null } };
+  });
+  const tool = toolOn(served.url, {
+    name: 'clocks',
+    operations: { list: { method: 'GET', url: '/refunds' } },
+    radar: RADAR,
+  });
+  const { signal } = new AbortController();
+  const now = Math.floor(Date.now() / 1000);
+  const reader = tool.radar?.open({ memory: undefined, catalog: undefined });
+  try {
+    listed.push({ id: 'far', created: now + 10 * 86_400, type: 'refund.created' });
+    const first = await reader?.read(signal);
+    await reader?.confirm(first as NonNullable<typeof first>, signal);
+    expect(first?.writes).toHaveLength(1);
+    // The service's clock counts where ours is ahead.
+    vi.setSystemTime(Date.now() + 3_600_000);
+    const second = await reader?.read(signal);
+    await reader?.confirm(second as NonNullable<typeof second>, signal);
+    await reader?.read(signal);
+    // The same name at another time is another write.
+    listed.push({ id: 'far', created: now + 60, type: 'refund.created' });
+    const last = await reader?.read(signal);
+    expect(new Set(last?.writes.map(({ position }) => position)).size).toBe(2);
+  } finally {
+    vi.useRealTimers();
+    await reader?.close();
+    await tool.close();
+    await served.stop();
+  }
+  for (const after of asked) expect(Number(after)).toBeLessThan(now);
+});
 
 test.each<[string, Partial<HttpRadarOptions>]>([
   ['radar.get', { get: '/events' }],

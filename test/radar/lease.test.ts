@@ -138,7 +138,7 @@ async function find(id: string): Promise<void> {
   events.push({ id, time: new Date().toISOString() });
   await until(
     () => ledger.ledger.radarAlerts.list({ source: SOURCE }),
-    (alerts) => alerts.some(({ position }) => position === id),
+    (alerts) => alerts.some(({ position }) => position.startsWith(`${id}@`)),
   );
 }
 
