@@ -58,7 +58,9 @@ test.each([
     expect(made.tables.map(({ table }) => table)).toEqual(['quiet']);
     expect(made.leftOut).toEqual([
       expect.stringContaining('CREATE EXTENSION dblink: permission denied'),
-      expect.stringMatching(/^no rows for public\.told: /),
+      expect.stringMatching(
+        /^no rows for told: (function dblink_exec|permission denied to COPY to or from an external program)/,
+      ),
     ]);
     expect(await ownRows()).toBe(0);
     expect(await readdir(folder)).toEqual([]);

@@ -315,6 +315,7 @@ test('where there are no event triggers nothing that is said of definitions is b
     radar: { everyMs: 100, writers: { roles: ['migrator'] } },
   });
   await world.watched(own, tool);
+  await known('believed');
   await own.pool
     .query(`BEGIN; SELECT pg_logical_emit_message(true, 'countersign.radar.ddl', json_build_object('user', 'migrator', 'application', '',
       'tag', 'ALTER TABLE', 'type', 'table', 'identity', 'public.believed', 'relation', 'believed'::regclass::oid::text)::text);

@@ -4,7 +4,9 @@ import pino from 'pino';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { idempotencyKey } from '../../src/action/idempotency-key.js';
 import type { JsonObject } from '../../src/action/json.js';
+import { Closing } from '../../src/closing.js';
 import { Radar } from '../../src/radar/radar.js';
+import { startRadars } from '../../src/worker/radars.js';
 import type { HttpRadarOptions } from '../../src/tools/index.js';
 import { keyValue } from '../../src/tools/http/idempotency-key.js';
 import { admission, newTenant, startLedger, useOf, type TestLedger } from '../ledger/support.js';
@@ -126,6 +128,36 @@ test.each(['quoted', 'uuid'] as const)(
     }
   },
 );
+
+test('the key of a tool of another service explains nothing', async () => {
+  const listed: JsonObject[] = [];
+  const served = await jsonService(() => ({ body: { data: listed, next: null } }));
+  const operations = { list: { method: 'GET' as const, url: '/refunds' } };
+  const tool = toolOn(served.url, { name: 'origin', operations, radar: RADAR });
+  const others = [
+    toolOn(served.url, { name: 'same-origin', operations }),
+    toolOn(service.url, { name: 'other-origin', operations }),
+  ];
+  const closing = new Closing();
+  try {
+    for (const name of ['origin', 'same-origin', 'other-origin']) {
+      const created = Math.floor(Date.now() / 1000) + 60;
+      listed.push({ id: name, created, type: 'refund.created', key: await granted(name) });
+    }
+    const config = { policies: '', tools: [tool, ...others] };
+    const options = { config, own: [tool], ledger: ledger.ledger, notifier: undefined, roles: [] };
+    await startRadars({ ...options, logger: pino({ level: 'silent' }) }, closing);
+    const found = await until(
+      () => ledger.ledger.radarAlerts.list({ source: 'origin' }),
+      (alerts) => alerts.length > 0,
+    );
+    expect(found.map(({ position }) => position.split('@')[0])).toEqual(['other-origin']);
+  } finally {
+    await closing.close();
+    for (const one of [tool, ...others]) await one.close();
+    await served.stop();
+  }
+});
 
 test('what an event says of its time, and a clock of ours that is ahead, pass nothing over', async () => {
   const asked: string[] = [];
