@@ -37,6 +37,7 @@ const LONGEST = [
   'docs/clients',
   'replay/command',
   'radar/required',
+  'radar/hostile',
   'radar/lease',
   'tools/mcp',
   'hazards/faults',
