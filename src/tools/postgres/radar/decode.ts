@@ -55,7 +55,7 @@ interface Transaction {
 }
 
 /** What was read of the log before. */
-export interface Judged {
+interface Judged {
   /** Up to where. */
   readonly lsn: bigint;
   /** When it was read, by the database's clock. */

@@ -9,6 +9,7 @@ import { EventTriggers } from './event-triggers.js';
 import { runFixed } from './fixed-session.js';
 import type { WatchedTables } from './watched.js';
 import { lsnOf, lsnText, transactionsOf, type Decoded } from './decode.js';
+import { lostGap, takenGap, withdrawnGap } from './gaps.js';
 import { slotName, type RadarSettings } from './settings.js';
 import { advance, assertLogical, createSlot, dropSlot, isCut, peek, radarFailure, slotStanding } from './slot.js';
 import type { SlotStanding } from './slot.js';
@@ -70,7 +71,8 @@ export class PostgresRadarReader implements RadarReader {
       }
       if (lost !== undefined || !standing.exists) return await this.#begun(session, slot, standing, signal);
       const coverage = await this.#covered(session, slot, standing.system, signal);
-      const gaps = [...this.#taken(slot, standing), ...this.#withdrawn(coverage, standing)];
+      const since = this.#memory.system === standing.system && this.#memory.slot === slot ? this.#memory.position : '';
+      const gaps = [...takenGap(since, standing), ...withdrawnGap(this.#memory.position, coverage.withdrawn, standing)];
       return await this.#decoded(session, slot, standing, coverage, gaps, signal);
     }, signal);
   }
@@ -121,12 +123,6 @@ export class PostgresRadarReader implements RadarReader {
     await assertLogical(session, this.#source.settings.tool, signal);
     const { position: since } = this.#memory;
     const { system, flushed, now } = standing;
-    const why = this.#givenUp ?? 'somebody dropped the slot';
-    const gap: Gap = {
-      position: `gap/${since}`,
-      at: now,
-      detail: `Nobody knows what was written between ${since} and the new beginning after ${flushed}: ${why}.`,
-    };
     const { watched } = this.#memory;
     const wasWatched =
       since !== undefined && since !== '' && this.#memory.system === system && this.#memory.slot === slot;
@@ -134,7 +130,7 @@ export class PostgresRadarReader implements RadarReader {
       system,
       writes: [],
       definitions: [],
-      gaps: wasWatched ? [gap] : [],
+      gaps: wasWatched ? [lostGap(since, standing, this.#givenUp)] : [],
       position: flushed,
       memory: {
         slot,
@@ -189,22 +185,6 @@ export class PostgresRadarReader implements RadarReader {
     const withdrawn = [...new Set([...coverage.withdrawn, ...republished])];
     this.#coverage = { ...coverage, withdrawn, at: now };
     return this.#coverage;
-  }
-
-  /** The slot is further than what was judged: its log was given to somebody else, or somebody made the slot anew. */
-  #taken(slot: string, { system, confirmed, now }: SlotStanding): readonly Gap[] {
-    const { position: since = '' } = this.#memory;
-    if (since === '' || this.#memory.system !== system || this.#memory.slot !== slot) return [];
-    if (lsnOf(confirmed) <= lsnOf(since)) return [];
-    const detail = `Nobody knows what was written between ${since} and ${confirmed}: somebody else read the log with the slot, moved it on, or made it anew.`;
-    return [{ position: `taken/${since}`, at: now, detail }];
-  }
-
-  #withdrawn({ withdrawn }: Coverage, { now }: SlotStanding): readonly Gap[] {
-    const since = this.#memory.position ?? '';
-    if (withdrawn.length === 0) return [];
-    const detail = `Since ${since}, changes of ${withdrawn.join(', ')} may not have been published: somebody changed the publication, or made the table anew.`;
-    return [{ position: `withdrawn/${since}/${withdrawn.join()}`, at: now, detail }];
   }
 
   async #decoded(
