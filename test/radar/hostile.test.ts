@@ -130,6 +130,19 @@ test('a function that is named like one of the server is not called by the radar
   }
 });
 
+test('nor by the tool, which would take its word for what a table is called', async () => {
+  const own = await world.database();
+  await own.pool.query(`CREATE TABLE named_so (id int PRIMARY KEY, n int); INSERT INTO named_so VALUES (1, 1);
+    CREATE TABLE victim (id int PRIMARY KEY, n int); INSERT INTO victim VALUES (1, 1)`);
+  await own.pool.query(
+    `CREATE FUNCTION format(text, name, name) RETURNS text LANGUAGE sql AS $$ SELECT 'public.victim' $$`,
+  );
+  const tool = own.tool({ name: 'named-so', tables: ['named_so'] });
+  await own.govern(tool, { op: 'update', table: 'named_so', set: { n: 2 }, where: { id: 1 } });
+  const { rows } = await own.pool.query('SELECT (SELECT n FROM victim) AS victim, (SELECT n FROM named_so) AS named');
+  expect(rows).toEqual([{ victim: 1, named: 2 }]);
+});
+
 test('tables whose key cannot name a row in the log can still be written by everybody', async () => {
   await sql(`CREATE TABLE later (id int PRIMARY KEY DEFERRABLE, n int);
     CREATE TABLE lost (id int NOT NULL, n int);
