@@ -159,6 +159,22 @@ test('tables whose key cannot name a row in the log can still be written by ever
   expect(standing?.unseen.map((one) => one.split(':')[0])).toEqual(['public.later', 'public.lost', 'public.none']);
 });
 
+test('a partition of a table in another schema is one of its own schema', async () => {
+  const own = await world.database();
+  await own.pool
+    .query(`CREATE SCHEMA inner_parts; CREATE TABLE inner_parts.root (id int PRIMARY KEY) PARTITION BY RANGE (id);
+    CREATE TABLE part PARTITION OF inner_parts.root DEFAULT; CREATE TABLE here (id int PRIMARY KEY) PARTITION BY RANGE (id);
+    CREATE TABLE here_part PARTITION OF here DEFAULT`);
+  await world.watched(own, own.tool({ name: 'parts', radar: { everyMs: 100 } }));
+  const [standing] = (await world.ledger.ledger.radar.sources()).filter(({ source }) => source === 'parts');
+  expect(standing?.watched).toEqual(['public.here', 'public.part']);
+  await own.pool.query('INSERT INTO inner_parts.root VALUES (1)');
+  await world.judged('parts', own);
+  expect((await alertsOf('parts')).map(({ changes }) => changes)).toEqual([
+    [{ table: 'public.part', operation: 'insert', rows: 1 }],
+  ]);
+});
+
 test('rows that are deleted while their table has the name of the table of effects are seen', async () => {
   const own = await world.database();
   await own.pool.query('CREATE TABLE masked (id int PRIMARY KEY); INSERT INTO masked VALUES (1), (2)');

@@ -30,7 +30,8 @@ const TABLES_SQL = `
 WITH asked AS (
   SELECT DISTINCT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident FROM unnest($1::text[], $2::text[]) AS a (s, t)
   JOIN pg_namespace n ON n.nspname = a.s
-  JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND (c.relname = a.t OR (a.t IS NULL AND NOT c.relispartition))
+  JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND (c.relname = a.t OR (a.t IS NULL AND NOT (
+    c.relispartition AND EXISTS (SELECT FROM pg_class r WHERE r.oid = pg_partition_root(c.oid) AND r.relnamespace = n.oid))))
 ), member AS (
   SELECT asked.oid AS root, t.relid AS oid, t.isleaf FROM asked CROSS JOIN LATERAL pg_partition_tree(asked.oid) t
   UNION SELECT asked.oid, asked.oid, asked.relkind = 'r' FROM asked
