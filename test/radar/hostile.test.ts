@@ -2,9 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { RadarAlert } from '../../src/action/radar.js';
 import { idempotencyKey } from '../../src/action/idempotency-key.js';
+import type { Observed } from '../../src/radar/source.js';
 import { PostgresDatabase } from '../../src/tools/postgres/connection.js';
 import { transactionsOf, type Decoded } from '../../src/tools/postgres/radar/decode.js';
 import { peek } from '../../src/tools/postgres/radar/slot.js';
@@ -357,6 +358,35 @@ test('where there are no event triggers nothing that is said of definitions is b
     (alerts) => alerts.length > 0,
   );
   expect(alert?.detail).toContain('now column note text: nobody says who did it.');
+});
+
+test('where reads are so far apart that each looks at the catalog, what was changed is told', async () => {
+  const own = await world.database();
+  await own.pool.query('CREATE TABLE seldom (id int PRIMARY KEY)');
+  const tool = own.tool({ name: 'seldom', tables: ['seldom'] });
+  const reader = tool.radar?.open({ memory: undefined, catalog: undefined });
+  const { signal } = new AbortController();
+  let now = performance.now();
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => (now += 60_000));
+  const reads = async (wanted: (observed: Observed) => boolean): Promise<Observed | undefined> => {
+    for (let tries = 0; tries < 10; tries++) {
+      // Before each, so that the log is flushed up to here.
+      await own.pool.query(`SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'mark', '')`);
+      const observed = (await reader?.read(signal)) as Observed;
+      await reader?.confirm(observed, signal);
+      if (wanted(observed)) return observed;
+    }
+    return undefined;
+  };
+  try {
+    expect(await reads(({ catalog }) => catalog !== undefined)).toBeDefined();
+    await own.pool.query('BEGIN; SET LOCAL event_triggers = off; ALTER TABLE seldom ADD COLUMN note text; COMMIT');
+    const told = await reads(({ definitions }) => definitions.length > 0);
+    expect(told?.definitions[0]?.detail).toContain('now column note text');
+  } finally {
+    clock.mockRestore();
+    await reader?.close();
+  }
 });
 
 test('values that are written anew by a change of their column are told of', async () => {

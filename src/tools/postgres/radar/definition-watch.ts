@@ -70,8 +70,9 @@ export class DefinitionWatch {
     const { lsn, at, user } = await placeOf(session, signal);
     this.#user = user;
     const put = await sealsOf(session, await repair(), names, signal);
-    // What was found and is not told yet is not looked for again.
-    if (this.#look !== undefined && this.#look.changes.length > 0) return [];
+    // What was found and is not told yet is not looked for again. Nor is the first look made anew before it is settled: where each read looks, since
+    // reads are far apart, none would ever be, and nothing compared.
+    if (this.#look !== undefined && (this.#look.changes.length > 0 || this.#known === undefined)) return [];
     const known = this.#known;
     // What a look before has said of publications is not said again, settled or not.
     const published = this.#look?.state ?? known;
