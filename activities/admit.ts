@@ -40,7 +40,7 @@ export interface Changed {
  * @throws CountersignError ACTION_CONFLICT, FROZEN, CREDENTIAL_REVOKED
  */
 export async function admit(
-  { facts: { agent, tool, preview }, credentials }: Pick<Enforced, 'facts' | 'credentials'>,
+  { facts: { agent, tool, preview, actionType }, credentials }: Pick<Enforced, 'facts' | 'credentials'>,
   { proposal: { actionId }, digest }: ActionRequest,
   { ledger, settings }: Dependencies,
   holds?: readonly HoldRequest[],
@@ -56,6 +56,7 @@ export async function admit(
     tool: tool.name,
     environment: tool.environment,
     targets: preview.targets,
+    reads: actionType === 'READ',
     grant: { jti, ttlSeconds: settings.grantTtlSeconds },
     credentials,
     ...(holds === undefined ? {} : { holds }),

@@ -120,6 +120,9 @@ interface Refusal {
   readonly fix: string;
 }
 
+/** What was tried before may have used up a limit: such a refusal says nothing of what is tried. */
+const EXHAUSTED: readonly (string | undefined)[] = ['LIMIT_EXCEEDED', 'BREAKER_OPEN'];
+
 /** Holds where the attempt is refused, and the tool's system had no effect. */
 export async function refused(
   cases: ToolCases,
@@ -135,6 +138,8 @@ export async function refused(
   if (pending !== undefined || outcome?.status === 'success' || code === undefined) {
     return broken(`${what} was not refused: it is ${outcome?.status ?? 'waiting for people'}.`, fix);
   }
+  if (!codes.includes(code) && EXHAUSTED.includes(code))
+    return doesNotApply(`${what} was refused for something else (${code}): ${outcome?.reason ?? ''}`);
   if (codes.length > 0 && !codes.includes(code)) {
     return broken(`${what} was refused as ${code}, not as ${codes.join(' or ')}: ${outcome?.reason ?? ''}`, fix);
   }

@@ -54,6 +54,9 @@ export interface OpenedTools {
 /** How long reading the definitions of a database may take. Milliseconds. */
 const DEFINITIONS_MS = 15_000;
 
+/** As pg_dump writes them. */
+const EXTENSION_LINES = /^(?:CREATE|COMMENT ON) EXTENSION [^;\n]*;$/gm;
+
 /** Once `checkPlaces` has passed. */
 export async function openTools(options: ToolsOptions): Promise<OpenedTools> {
   const proven: ProvenTool[] = [];
@@ -139,8 +142,9 @@ async function statementsOf(tool: Tool, { schemas }: ToolsOptions): Promise<read
     const text = await readFile(file, 'utf8').catch(() => {
       throw configInvalid(`--schema ${tool.name}`, 'a file that can be read', 'the command');
     });
-    // What pg_dump says to psql is not for the server.
-    return [text.replaceAll(/^\\.*$/gm, '')];
+    // What pg_dump says to psql is not for the server. An extension that cannot be made here is left out by itself.
+    const extensions = text.match(EXTENSION_LINES) ?? [];
+    return [...extensions, text.replaceAll(EXTENSION_LINES, '').replaceAll(/^\\.*$/gm, '')];
   }
   const { elsewhere } = tool;
   if (elsewhere?.definitions === undefined) return 'it does not tell the definitions of its database';

@@ -40,7 +40,8 @@ function problemOf(
   { standings, usedTwice, tools }: Knowledge,
 ): UnexplainedReason | undefined {
   const standing = standings.get(key);
-  if (standing === undefined || standing.uses === 0 || !tools.has(standing.tool)) return 'unknown_effect';
+  if (standing === undefined || standing.uses === 0 || standing.reads || !tools.has(standing.tool))
+    return 'unknown_effect';
   if (standing.endedAt !== undefined && standing.endedAt.getTime() < at.getTime() - CLOCKS_MS) return 'effect_ended';
   switch (standing.status) {
     case 'denied':
@@ -76,14 +77,28 @@ const BECAUSE: Readonly<Record<UnexplainedReason, string>> = {
   effect_ended: 'it names an action that had ended long before',
 };
 
+/** Of one alert, so that nobody fills the ledger with one transaction. Whom it does not list is counted. */
+const MOST_LISTED = 100;
+
+function listed(changes: readonly RadarChange[], writers: readonly RadarWriter[]) {
+  const [changed, wrote] = [changes.length - MOST_LISTED, writers.length - MOST_LISTED];
+  const more = [...(changed > 0 ? [`${changed} more changes`] : []), ...(wrote > 0 ? [`${wrote} more writers`] : [])];
+  return {
+    changes: changes.slice(0, MOST_LISTED),
+    writers: writers.slice(0, MOST_LISTED),
+    unlisted: more.length === 0 ? '' : ` Not listed: ${more.join(', ')}.`,
+  };
+}
+
 export function alertOf(write: ObservedWrite, { reason, key }: Unexplained): RadarAlertRequest {
-  const { position, at, transaction, changes, writers } = write;
+  const { position, at, transaction } = write;
+  const { changes, writers, unlisted } = listed(write.changes, write.writers);
   return {
     kind: 'write',
     position,
     at: at.toISOString(),
     reason,
-    detail: `${changesText(changes)}: ${BECAUSE[reason]}.`,
+    detail: `${changesText(write.changes)}: ${BECAUSE[reason]}.${unlisted}`,
     ...(transaction === undefined ? {} : { transaction }),
     changes,
     writers,
@@ -93,18 +108,20 @@ export function alertOf(write: ObservedWrite, { reason, key }: Unexplained): Rad
 
 /** Undefined where a declared writer did it. What the radar has made is nobody's to change. */
 export function definitionAlertOf(
-  { kind, position, at, transaction, changes, writers, detail }: ObservedDefinition,
+  observed: ObservedDefinition,
   declared: DeclaredWriters,
 ): RadarAlertRequest | undefined {
-  if (kind === 'definition' && areDeclared(writers, declared)) return undefined;
-  const what = detail ?? changesText(changes);
+  const { kind, position, at, transaction, detail } = observed;
+  if (kind === 'definition' && areDeclared(observed.writers, declared)) return undefined;
+  const { changes, writers, unlisted } = listed(observed.changes, observed.writers);
+  const what = detail ?? changesText(observed.changes);
   const because = writers.length === 0 ? 'nobody says who did it' : 'no declared writer did it';
   return {
     kind: 'definition',
     position,
     at: at.toISOString(),
     reason: kind === 'guard' ? 'guard_changed' : 'definition_changed',
-    detail: kind === 'guard' ? `${what}: the radar sees by it, and puts it right.` : `${what}: ${because}.`,
+    detail: `${what}: ${kind === 'guard' ? 'the radar sees by it, and puts it right' : because}.${unlisted}`,
     ...(transaction === undefined ? {} : { transaction }),
     changes,
     writers,

@@ -101,6 +101,8 @@ export interface RadarSource {
   /** Whether nothing may be changed there while it cannot look. */
   readonly required: boolean;
   readonly writers: DeclaredWriters;
+  /** A URL of the system, where it tells which other tools are on it. Left out: every tool of the kind may be. */
+  readonly url?: string;
   /** Whether a key that came with one write may come with no other. */
   readonly oneWritePerKey: boolean;
   /** Whether a read brings again what an earlier one brought: then each write is recorded by itself. */

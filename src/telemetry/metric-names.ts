@@ -116,6 +116,11 @@ export const METRICS = {
     help: 'Freezes in force.',
     attributes: [],
   },
+  'countersign.radar.sources': {
+    kind: 'gauge',
+    help: 'Systems that the radar watches; those it cannot look at (off); those of which no worker has said anything for a minute (stale).',
+    attributes: ['state'],
+  },
   'countersign.policy.shadow.decisions': {
     kind: 'gauge',
     help: 'Decisions of the policy that is in shadow, against the active one. 0 where none is.',

@@ -6,6 +6,7 @@ import { asCountersignError } from '../action/errors.js';
 import type { Ledger } from '../ledger/index.js';
 import type { Notifier } from '../notify/notifier.js';
 import { Radar } from '../radar/radar.js';
+import type { RadarSource } from '../radar/source.js';
 import { Teller } from '../radar/teller.js';
 import { Meter } from '../telemetry/meter.js';
 import type { Tool } from '../tools/tool.js';
@@ -35,7 +36,9 @@ export async function startRadars(options: RadarsOptions, closing: Closing): Pro
     const radar = new Radar({
       name,
       source,
-      tools: new Set(config.tools.filter((tool) => tool.kind === kind).map((tool) => tool.name)),
+      tools: new Set(
+        config.tools.filter((tool) => tool.name === name || mayWriteTo(source, kind, tool)).map((tool) => tool.name),
+      ),
       ledger,
       logger,
       found: (alerts) => {
@@ -50,8 +53,13 @@ export async function startRadars(options: RadarsOptions, closing: Closing): Pro
   }
 }
 
+/** Whether effects of the tool may be in that system. */
+function mayWriteTo({ url }: RadarSource, kind: string, tool: Tool): boolean {
+  return tool.kind === kind && (url === undefined || tool.elsewhere?.isOwn(url) === true);
+}
+
 /** A system that does not answer may be back later, and is watched then. */
-async function assertWatchable(source: NonNullable<Tool['radar']>): Promise<void> {
+async function assertWatchable(source: RadarSource): Promise<void> {
   try {
     await source.stands(AbortSignal.timeout(CHECK_MS));
   } catch (thrown) {

@@ -13,6 +13,7 @@ interface Container {
   readonly command: readonly string[];
   readonly env: readonly { readonly name: string; readonly value?: string; readonly valueFrom?: unknown }[];
   readonly securityContext: object;
+  readonly lifecycle?: { readonly preStop: { readonly exec: { readonly command: readonly string[] } } };
   readonly readinessProbe?: { readonly exec?: { command: readonly string[] }; readonly httpGet?: { path: string } };
   readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string; readonly readOnly?: boolean }[];
   readonly resources: { readonly requests: object; readonly limits: object };
@@ -23,8 +24,10 @@ interface Pod {
   readonly volumes: readonly {
     readonly name: string;
     readonly secret?: { secretName: string; defaultMode?: number };
+    readonly projected?: { defaultMode?: number };
   }[];
   readonly securityContext: object;
+  readonly terminationGracePeriodSeconds?: number;
   readonly automountServiceAccountToken: boolean;
 }
 
@@ -138,6 +141,24 @@ test('worker and gateway have keys of their own, that only they may read', () =>
     ['countersign-gateway', 'countersign-gateway-keys', 0o400],
     ['countersign-worker', 'countersign-worker-keys', 0o400],
   ]);
+});
+
+test('what a config reads beside that is as closed as the keys, whatever it is, for workers and gateways', () => {
+  const projected = pods.flatMap(({ pod }) =>
+    pod.volumes.flatMap(({ projected: one }) => (one === undefined ? [] : [one])),
+  );
+  expect(projected).toMatchObject([{ defaultMode: 0o400 }]);
+  for (const text of templates.filter((one) => one.includes('projected:')))
+    expect(text).toMatch(/projected:\n(?: +#.*\n)+ +defaultMode: 256\n/);
+  expect(templates.filter((one) => one.includes('projected:'))).toHaveLength(2);
+});
+
+test('a gateway is sent nothing more once it takes nothing more, and has its time after that', () => {
+  const gateway = pods.find(({ name }) => name === 'countersign-gateway')?.pod;
+  const [command, seconds] = gateway?.containers[0].lifecycle?.preStop.exec.command ?? [];
+  expect(command).toBe('sleep');
+  // It gives requests fifteen.
+  expect(gateway?.terminationGracePeriodSeconds).toBeGreaterThan(Number(seconds) + 15);
 });
 
 test('nobody comes in but to the gateway, and there from the ingress only', () => {

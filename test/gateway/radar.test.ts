@@ -183,3 +183,12 @@ test('the roles are those of the config', async () => {
     await other.stop();
   }
 });
+
+test('machines are told how many systems are watched, and how many are not', async () => {
+  const states = { source: 'blind-db', kind: 'postgres', reader: 'test', leaseMs: 60_000 };
+  await stack.ledger.radar.lease({ ...states, state: 'off', problem: 'no answer' });
+  // Figures are of one look for a moment.
+  await expect
+    .poll(async () => (await gateway.nobody.get('/metrics')).text)
+    .toContain('countersign_radar_sources{state="off"} 1');
+});

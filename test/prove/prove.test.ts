@@ -249,6 +249,29 @@ describe('with planted defects', () => {
   test('nothing of the operator’s was changed', untouched);
 });
 
+test('where a limit leaves room for one change, what could not be tried does not hold', async () => {
+  const policies = path.join(work, 'once');
+  await cp(STARTER, policies, { recursive: true });
+  await writeFile(path.join(policies, 'open.cedar'), '@id("anything") permit (principal, action, resource);');
+  await writeFile(
+    path.join(policies, 'limits.yaml'),
+    'limits:\n  once: { kind: count, scope: tenant, max: 1, window: 1d }\n',
+  );
+  const tools = [defective('once-db', () => ({}))];
+  const only = ['success-is-verified', 'undeclared-arguments-are-refused', 'freezes-stop'];
+  const report = await proven({ policies, tools }, { only });
+  await Promise.all(tools.map((tool) => tool.close()));
+  expect(resultOf(report, 'success-is-verified')).toMatchObject({
+    status: 'not_applicable',
+    detail: expect.stringContaining('was not made: ') as string,
+  });
+  expect(resultOf(report, 'undeclared-arguments-are-refused')).toMatchObject({
+    status: 'holds',
+    detail: expect.stringContaining('(INVALID_INPUT)') as string,
+  });
+  expect(report.guarantees.filter(({ status }) => status === 'broken')).toEqual([]);
+}, 120_000);
+
 test('an http tool is proven on its sandbox, under credentials that are not its own', async () => {
   const payments = await openPayments();
   const { id } = payments.newOrder();

@@ -17,7 +17,9 @@ const write = (more: Partial<ObservedWrite> = {}): ObservedWrite => ({
 });
 
 const known = (standing: object = {}, more: Partial<Knowledge> = {}): Knowledge => ({
-  standings: new Map([[KEY, { key: KEY, tool: 'shop-db', status: 'open', uses: 1, endedAt: undefined, ...standing }]]),
+  standings: new Map([
+    [KEY, { key: KEY, tool: 'shop-db', status: 'open', uses: 1, endedAt: undefined, reads: false, ...standing }],
+  ]),
   usedTwice: [],
   tools: new Set(['shop-db']),
   writers: {},
@@ -36,6 +38,7 @@ test.each([
 test.each([
   ['no used grant', known({ uses: 0 }), 'unknown_effect'],
   ['another kind of tool', known({ tool: 'payments' }), 'unknown_effect'],
+  ['an action that only reads', known({ reads: true }), 'unknown_effect'],
   ['an outcome by which nothing was done', known({ status: 'failed', endedAt: AT }), 'unknown_effect'],
   ['an action that ended long ago', known({ status: 'success', endedAt: new Date('2026-04-01') }), 'effect_ended'],
   [

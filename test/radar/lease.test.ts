@@ -138,7 +138,7 @@ async function find(id: string): Promise<void> {
   events.push({ id, time: new Date().toISOString() });
   await until(
     () => ledger.ledger.radarAlerts.list({ source: SOURCE }),
-    (alerts) => alerts.some(({ position }) => position === id),
+    (alerts) => alerts.some(({ position }) => position.startsWith(`${id}@`)),
   );
 }
 
@@ -169,7 +169,7 @@ test('a reader that cannot look leaves the source to one that can, which keeps i
     await standing('watching');
     await find('four');
     const alerts = await ledger.ledger.radarAlerts.list({ source: SOURCE });
-    expect(alerts.map(({ position }) => position)).toEqual(['four', 'three', 'two', 'one']);
+    expect(alerts.map(({ position }) => position.split('@')[0])).toEqual(['four', 'three', 'two', 'one']);
   } finally {
     await blind.stop();
     await other.stop();

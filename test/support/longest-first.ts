@@ -39,6 +39,7 @@ const LONGEST = [
   'docs/clients',
   'replay/command',
   'radar/required',
+  'radar/hostile',
   'radar/lease',
   'tools/mcp',
   'hazards/faults',

@@ -16,13 +16,16 @@ const SERIES = {
   'countersign.holds': ['budget', 'count', 'rate', 'concurrency', 'breaker'].map((kind) => ({ kind })),
   'countersign.breakers': ['open', 'half_open'].map((state) => ({ state })),
   'countersign.freezes': [{}],
+  'countersign.radar.sources': ['watching', 'off', 'stale'].map((state) => ({ state })),
   'countersign.policy.shadow.decisions': ['same', 'different', 'error', 'dropped'].map((result) => ({ result })),
 } as const satisfies Partial<Record<MetricOf<'gauge'>, GaugeSeries>>;
 
 /** All gauges of one page are of one look. Milliseconds. */
 const FRESH_MS = 500;
 
-export function gaugeLedger(metrics: Metrics, ledger: Pick<Ledger, 'figures' | 'rollout'>): void {
+type Read = Pick<Ledger, 'figures' | 'rollout' | 'radar'>;
+
+export function gaugeLedger(metrics: Metrics, ledger: Read): void {
   let last: { readonly at: number; readonly read: Promise<readonly GaugeReading[]> } | undefined;
   metrics.gauges(SERIES, () => {
     const now = performance.now();
@@ -31,9 +34,13 @@ export function gaugeLedger(metrics: Metrics, ledger: Pick<Ledger, 'figures' | '
   });
 }
 
-async function readingsOf({ figures, rollout }: Pick<Ledger, 'figures' | 'rollout'>): Promise<readonly GaugeReading[]> {
-  const [now, [shadow]] = await Promise.all([figures.now(), rollout.shadowCounts()]);
-  return [...standing(now), ...inShadow(shadow)];
+async function readingsOf({ figures, rollout, radar }: Read): Promise<readonly GaugeReading[]> {
+  const [now, [shadow], sources] = await Promise.all([figures.now(), rollout.shadowCounts(), radar.sources()]);
+  const watched = SERIES['countersign.radar.sources'].map(({ state }): GaugeReading => {
+    const value = sources.filter((source) => source.state === state).length;
+    return { name: 'countersign.radar.sources', labels: { state }, value };
+  });
+  return [...standing(now), ...watched, ...inShadow(shadow)];
 }
 
 function standing(now: LedgerFigures): readonly GaugeReading[] {

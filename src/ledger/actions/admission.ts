@@ -18,6 +18,8 @@ export interface AdmitRequest {
   readonly environment: string;
   /** What the action would write; a freeze may name one of them. */
   readonly targets: readonly string[];
+  /** Whether it changes nothing. Default false. */
+  readonly reads?: boolean;
   /** It is valid from now for so long, by the database's clock and to the second. */
   readonly grant: { readonly jti: string; readonly ttlSeconds: number };
   /** Ids of the credentials the agent's authority rests on. Default none. */

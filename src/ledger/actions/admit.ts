@@ -162,13 +162,13 @@ const TERM = sql`
 
 /** The common table expressions that register the action, and give a row as `free` unless something stands against it. */
 function registering(database: Database, request: AdmitRequest, seen: number): RawBuilder<unknown> {
-  const { tenant, actionId, digest, agent, owner = null, tool, environment, grant } = request;
+  const { tenant, actionId, digest, agent, owner = null, tool, environment, reads = false, grant } = request;
   // The update changes nothing. It is there because only "do update" waits for a concurrent insert of the same action and returns
   // the row that won; "do nothing" returns no row, and a select beside it reads a snapshot from before.
   return sql`
     action as (
-      insert into ${database.table('actions')} as a (tenant, action_id, digest, agent, owner, tool, environment)
-      values (${tenant}, ${actionId}, ${digest}, ${agent}, ${owner}, ${tool}, ${environment})
+      insert into ${database.table('actions')} as a (tenant, action_id, digest, agent, owner, tool, environment, reads)
+      values (${tenant}, ${actionId}, ${digest}, ${agent}, ${owner}, ${tool}, ${environment}, ${reads})
       on conflict (tenant, action_id) do update set digest = a.digest
       returning a.digest, a.outcome, a.receipt_seq, a.receipt_hash
     ),

@@ -60,6 +60,8 @@ create table countersign.actions (
   owner text,
   tool text not null,
   environment text,
+  -- Whether it changes nothing: its key explains no write.
+  reads boolean not null default false,
   -- How many of its grants were used, and how many of those were returned because nothing was sent under them.
   uses integer not null default 0,
   returned integer not null default 0 check (returned between 0 and uses),

@@ -37,6 +37,8 @@ export interface LedgerTables {
     owner: string | null;
     tool: string;
     environment: string | null;
+    /** Whether it changes nothing. */
+    reads: Generated<boolean>;
     /** How many grants of the action were used. */
     uses: Generated<number>;
     /** How many of those were returned, because nothing was sent under them. */

@@ -12,6 +12,17 @@ export interface EffectStanding {
   /** How many grants were used and not returned. */
   readonly uses: number;
   readonly endedAt: Date | undefined;
+  /** Whether it changes nothing. */
+  readonly reads: boolean;
+}
+
+interface StandingRow {
+  readonly key: string;
+  readonly tool: string;
+  readonly status: OutcomeStatus | null;
+  readonly uses: number;
+  readonly ended_at: Date | null;
+  readonly reads: boolean;
 }
 
 /** That the effect of a key explains the transaction at this position. */
@@ -38,8 +49,8 @@ export class RadarEffects {
     if (names.length === 0) return [];
     const rows = await this.#database.rows({
       name: 'radar_standings',
-      query: sql<{ key: string; tool: string; status: OutcomeStatus | null; uses: number; ended_at: Date | null }>`
-        select asked.key, a.tool, a.status, a.uses - a.returned as uses, a.ended_at
+      query: sql<StandingRow>`
+        select asked.key, a.tool, a.status, a.uses - a.returned as uses, a.ended_at, a.reads
         from unnest(${names.map(({ key }) => key)}::text[], ${names.map(({ tenant }) => tenant)}::text[],
           ${names.map(({ actionId }) => actionId)}::text[]) as asked (key, tenant, action_id)
         join ${this.#database.table('actions')} as a on a.tenant = asked.tenant and a.action_id = asked.action_id`,
@@ -50,6 +61,7 @@ export class RadarEffects {
       status: row.status ?? 'open',
       uses: row.uses,
       endedAt: row.ended_at ?? undefined,
+      reads: row.reads,
     }));
   }
 
@@ -64,7 +76,12 @@ export class RadarEffects {
     return rows.map((row) => idempotencyKey({ tenant: row.tenant, actionId: row.action_id }));
   }
 
-  /** Notes which transaction each effect explains: the first. Idempotent. @returns the claims of those that are another */
+  /**
+   * Notes which transaction each effect explains: the first, in one system. Of two systems that are read at once at least one is told that the
+   * other has it. Idempotent.
+   *
+   * @returns the claims of those that are another
+   */
   async claim(source: string, system: string, claims: readonly EffectClaim[]): Promise<readonly EffectClaim[]> {
     if (claims.length === 0) return [];
     const effects = this.#database.table('radar_effects');
@@ -80,8 +97,8 @@ export class RadarEffects {
     return this.#database.rows({
       name: 'radar_claimed',
       query: sql<EffectClaim>`
-        select g.key, g.position from ${given} join ${effects} as e on e.source = ${source} and e.system = ${system} and e.key = g.key
-        where e.position <> g.position`,
+        select distinct g.key, g.position from ${given} join ${effects} as e on e.key = g.key
+        where e.system <> ${system} or (e.source = ${source} and e.position <> g.position)`,
     });
   }
 

@@ -65,7 +65,7 @@ create trigger final before update on countersign.radar_alerts for each row when
       is distinct from row(old.acknowledged_at, old.acknowledged_by, old.acknowledged_tenant, old.note, old.acknowledged_command))
 ) execute function countersign.refuse_change();
 
--- Which transaction an effect's key explained: it explains no other.
+-- Which transaction an effect's key explained: it explains no other, also of another system.
 create table countersign.radar_effects (
   source text not null,
   system text not null,
@@ -76,6 +76,8 @@ create table countersign.radar_effects (
 );
 
 create index radar_effects_age on countersign.radar_effects (at);
+
+create index radar_effects_key on countersign.radar_effects (key);
 
 create trigger trail after insert on countersign.radar_alerts
   for each row execute function countersign.trail_row('radar_alert', 'id', 'acknowledged_at', 'acknowledged_by', 'acknowledged_tenant', 'note',

@@ -1,5 +1,5 @@
 /** The radar's rows, as Postgres gives them and as others read them. */
-import { withoutUndefined, type Digest, type JsonObject } from '../../action/json.js';
+import { digestText, withoutUndefined, type Digest, type JsonObject } from '../../action/json.js';
 import type { RadarAlert, RadarAlertRequest, RadarChange, RadarStanding, RadarWriter } from '../../action/radar.js';
 import { plain } from '../database/text.js';
 
@@ -80,11 +80,17 @@ export function standingOf(row: StandingRow): RadarStanding {
   }) as RadarStanding;
 }
 
+/** What is cut or replaced in it is told apart by its digest: two places never become one. */
+function positionText(position: string): string {
+  const text = plain(position, 500);
+  return text === position ? text : `${text}#${digestText(JSON.stringify(position))}`;
+}
+
 /** As `jsonb_to_recordset` reads it, without what a text of Postgres cannot hold. */
 export function rowOf(alert: RadarAlertRequest): JsonObject {
   return {
     kind: alert.kind,
-    position: plain(alert.position),
+    position: positionText(alert.position),
     at: alert.at,
     reason: alert.reason,
     detail: plain(alert.detail, 2000),

@@ -63,14 +63,18 @@ async function lyingSystem(world: World, cases: ToolCases): Promise<GuaranteeVer
   const lie = lyingTrigger(table.sql);
   await database.query(lie.begin);
   try {
-    const { outcome } = await world.propose(one);
-    return outcome?.status === 'success'
+    const { outcome, error } = await world.propose(one);
+    if (outcome === undefined || ['denied', 'expired', 'cancelled'].includes(outcome.status)) {
+      const why = outcome?.reason ?? error?.message ?? 'it waits for people';
+      return doesNotApply(`The change of ${tool.name} that was to be undone silently was not made: ${why}`);
+    }
+    return outcome.status === 'success'
       ? broken(
           `A change of ${table.sql} that the database silently undid was told as a success.`,
           `${tool.name} does not verify what it did: its verify, capture or probes take the system's word for it.`,
         )
       : holds(
-          `A change that the database of ${tool.name} silently undid was not told as a success (${outcome?.status ?? 'refused'}).`,
+          `A change that the database of ${tool.name} silently undid was not told as a success (${outcome.status}).`,
         );
   } finally {
     await database.query(lie.end);

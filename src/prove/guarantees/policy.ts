@@ -130,8 +130,10 @@ export const POLICY: readonly Guarantee[] = [
           tool: 'countersign_prove',
           countersignProve: true,
         };
-        return refused(cases, { what: 'An operation that does not exist', codes: [], fix: fixOfInput(cases) }, () =>
-          world.propose(one, { input }),
+        return refused(
+          cases,
+          { what: 'An operation that does not exist', codes: ['INVALID_INPUT'], fix: fixOfInput(cases) },
+          () => world.propose(one, { input }),
         );
       }),
   },
@@ -141,8 +143,10 @@ export const POLICY: readonly Guarantee[] = [
     promise: 'An argument that the tool does not declare is refused.',
     check: (world) =>
       onEachTool(world, (one, cases) =>
-        refused(cases, { what: 'An argument that is not declared', codes: [], fix: fixOfInput(cases) }, () =>
-          world.propose(one, { input: { ...one.input(world.next()), countersignProve: true } }),
+        refused(
+          cases,
+          { what: 'An argument that is not declared', codes: ['INVALID_INPUT'], fix: fixOfInput(cases) },
+          () => world.propose(one, { input: { ...one.input(world.next()), countersignProve: true } }),
         ),
       ),
   },

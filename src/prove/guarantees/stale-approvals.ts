@@ -27,7 +27,7 @@ export async function changedState(world: World): Promise<GuaranteeVerdict> {
   const before = await effects();
   const quoted = `"${column.replaceAll('"', '""')}"`;
   const inputs = one.input(world.next())['set'] as Readonly<Record<string, unknown>>;
-  await database.query(`UPDATE ${table.sql} SET ${quoted} = $1`, [inputs[column]]);
+  await database.change(`UPDATE ${table.sql} SET ${quoted} = $1`, [inputs[column]]);
   await approveAll(world, action).catch(() => {});
   const { outcome, phase } = await settled(world, action);
   const changed = (await effects()) - before;

@@ -1,4 +1,8 @@
-/** The database that a tool acts on in the scratch world: made of definitions, filled with made-up rows, with a journal of its own. */
+/**
+ * The database that a tool acts on in the scratch world: made of definitions, filled with made-up rows, with a journal of its own. Definitions may
+ * lead elsewhere: a trigger that calls another server, a foreign table, a program. So all of it is made, filled and changed by roles that are no
+ * superusers, to whom the server gives nothing of the kind.
+ */
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { CountersignError } from '../../action/errors.js';
@@ -9,14 +13,14 @@ import { fillTables, type FilledTable } from './rows.js';
 export interface ScratchDatabase {
   /** Of the tool's own role, whose password is the canary. */
   readonly toolUrl: string;
-  /** Of whoever made it. */
-  readonly ownerUrl: string;
   readonly tables: readonly FilledTable[];
   /** What could not be made or filled, in words. */
   readonly leftOut: readonly string[];
-  /** Ends the connections of the owner. */
+  /** Removes it. */
   close(): Promise<void>;
-  /** As the owner: what happens to the database beside the tool. */
+  /** As a role of its own: what somebody else does to the rows. */
+  change(text: string, values?: readonly unknown[]): Promise<void>;
+  /** As the administrator: what is seen of it, and what is done to its definitions. */
   query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<readonly Row[]>;
 }
 
@@ -41,37 +45,46 @@ export async function makeScratchDatabase(
   options: ScratchDatabaseOptions,
 ): Promise<ScratchDatabase> {
   const name = scratchName(options.tool);
-  const ownerUrl = await servers.createDatabase(name);
-  const role = `countersign_prove_${randomBytes(5).toString('hex')}`;
-  const pool = new pg.Pool({ connectionString: ownerUrl, max: 2 });
-  pool.on('error', () => {});
+  const url = await servers.createDatabase(name);
+  const [role, maker] = ['tool', 'maker'].map(
+    (who) => `countersign_prove_${who}_${randomBytes(5).toString('hex')}`,
+  ) as [string, string];
+  const password = randomBytes(18).toString('base64url');
+  const urlOf = (user: string, secret: string): string =>
+    Object.assign(new URL(url), { username: user, password: secret }).href;
+  const [pool, making] = [url, urlOf(maker, password)].map(
+    (connectionString) => new pg.Pool({ connectionString, max: 2 }),
+  ) as [pg.Pool, pg.Pool];
+  for (const one of [pool, making]) one.on('error', () => {});
+  const end = async (): Promise<void> => {
+    await Promise.all([pool.end(), making.end()]);
+    await servers.administer(`DROP DATABASE IF EXISTS ${pg.escapeIdentifier(name)} WITH (FORCE)`);
+    for (const one of [role, maker]) await servers.administer(`DROP ROLE IF EXISTS ${one}`);
+  };
   try {
-    const leftOut = await makeDefinitions(pool, options.statements);
-    const filled = await fillTables(pool, options);
+    await pool.query(`CREATE ROLE ${maker} LOGIN NOSUPERUSER PASSWORD ${pg.escapeLiteral(password)};
+      GRANT CREATE ON DATABASE ${pg.escapeIdentifier(name)} TO ${maker}; GRANT ALL ON SCHEMA public TO ${maker}`);
+    const leftOut = await makeDefinitions(making, options.statements);
+    const filled = await fillTables(making, options);
     if (filled.tables.length === 0) throw nothingMade(options.tool, [...leftOut, ...filled.leftOut]);
     await pool.query(JOURNAL_SQL);
     for (const { sql } of filled.tables) await pool.query(journalTrigger(sql));
     await pool.query(`CREATE ROLE ${role} LOGIN NOSUPERUSER PASSWORD ${pg.escapeLiteral(options.secret)}`);
-    await pool.query(rightsOf(role, name, filled.tables));
+    await pool.query(rightsOf(role, name, filled.tables, maker));
     await pool.query('ANALYZE');
-    const toolUrl = new URL(ownerUrl);
-    toolUrl.username = role;
-    toolUrl.password = options.secret;
     return {
-      toolUrl: toolUrl.href,
-      ownerUrl,
+      toolUrl: urlOf(role, options.secret),
       tables: filled.tables,
       leftOut: [...leftOut, ...filled.leftOut],
-      close: async () => {
-        await pool.end();
-        await servers.administer(`DROP DATABASE IF EXISTS ${pg.escapeIdentifier(name)} WITH (FORCE)`);
-        await servers.administer(`DROP ROLE IF EXISTS ${role}`);
+      close: end,
+      change: async (text, values = []) => {
+        await making.query(text, [...values]);
       },
       query: async <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) =>
         (await pool.query<Row>(text, [...values])).rows,
     };
   } catch (error) {
-    await pool.end();
+    await end().catch(() => {});
     throw error;
   }
 }
@@ -98,7 +111,7 @@ async function makeDefinitions(pool: pg.Pool, statements: readonly string[]): Pr
 }
 
 /** It owns the tables, so that changes of their definitions can be tried too; the journal is not its own. */
-function rightsOf(role: string, database: string, tables: readonly FilledTable[]): string {
+function rightsOf(role: string, database: string, tables: readonly FilledTable[], maker: string): string {
   const schemas = [...new Set(tables.map(({ schema }) => pg.escapeIdentifier(schema)))];
   return [
     `GRANT CREATE ON DATABASE ${pg.escapeIdentifier(database)} TO ${role}`,
@@ -106,7 +119,7 @@ function rightsOf(role: string, database: string, tables: readonly FilledTable[]
       `GRANT USAGE, CREATE ON SCHEMA ${schema} TO ${role}`,
       `GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${schema} TO ${role}`,
     ]),
-    ...tables.map(({ sql }) => `ALTER TABLE ${sql} OWNER TO ${role}`),
+    ...tables.flatMap(({ sql }) => [`ALTER TABLE ${sql} OWNER TO ${role}`, `GRANT ALL ON ${sql} TO ${maker}`]),
   ].join('; ');
 }
 

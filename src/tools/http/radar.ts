@@ -2,6 +2,7 @@
 import { configInvalid } from '../../action/errors-config.js';
 import { CountersignError } from '../../action/errors.js';
 import type { Json, JsonObject } from '../../action/json.js';
+import { one } from '../../http/body.js';
 import { isTexts, isWhole } from '../../radar/option-checks.js';
 import type { Gap, Observed, ObservedWrite, RadarReader, RadarSource } from '../../radar/source.js';
 import { keyValue } from './idempotency-key.js';
@@ -75,6 +76,7 @@ export function httpRadar(options: HttpRadarOptions | undefined, service: Servic
     everyMs,
     required,
     writers,
+    url: service.client.base.href,
     // A service may tell of one request in several events.
     oneWritePerKey: false,
     repeats: true,
@@ -93,24 +95,23 @@ class HttpRadarReader implements RadarReader {
   readonly #source: HttpSource;
   /** Up to when every event is judged that was in the list by then. */
   #judged: Date;
-  /** What happened before it was first looked at is not the radar's matter. */
-  readonly #began: Date;
+  /** What happened before it was first looked at is not the radar's matter. Undefined before that. */
+  #began: Date | undefined;
 
   constructor(source: HttpSource, memory: JsonObject | undefined) {
     this.#source = source;
-    const now = Date.now();
-    this.#judged = timeIn(memory?.['judged']) ?? new Date(now);
-    // Services that tell time in seconds round it down.
-    this.#began = timeIn(memory?.['began']) ?? new Date(now - (now % 1000));
+    this.#judged = timeIn(memory?.['judged']) ?? new Date();
+    this.#began = timeIn(memory?.['began']);
   }
 
   async read(signal: AbortSignal): Promise<Observed> {
     const { service, url } = this.#source;
-    const { list, cut } = await events(this.#source, this.#judged, signal);
+    const { list, cut, at } = await events(this.#source, this.#judged, signal);
+    // Services that tell time in seconds round it down.
+    this.#began ??= new Date(at.getTime() - (at.getTime() % 1000));
     const began = this.#began;
     const writes = list.flatMap((event) => writeIn(event, this.#source)).filter((write) => write.at >= began);
-    const latest = Math.max(Date.now(), ...writes.map(({ at }) => at.getTime()));
-    const judged = new Date(latest).toISOString();
+    const judged = at.toISOString();
     const gap: Gap = {
       position: `cut/${this.#judged.toISOString()}`,
       at: new Date(),
@@ -144,20 +145,29 @@ class HttpRadarReader implements RadarReader {
   }
 }
 
-/** The events since then, and those that may have come into the list late. @throws CountersignError TOOL_UNAVAILABLE, TOOL_FAILED */
+/**
+ * The events since then, and those that may have come into the list late. `at`: when that was, by the clock that is behind, ours or the service's. What
+ * an event says of its own time is no clock: one in the future would have all until then passed over.
+ *
+ * @throws CountersignError TOOL_UNAVAILABLE, TOOL_FAILED
+ */
 async function events(
   { service, url, list, unix, overlapMs }: HttpSource,
   judged: Date,
   signal: AbortSignal,
-): Promise<{ readonly list: readonly Json[]; readonly cut: string | undefined }> {
+): Promise<{ readonly list: readonly Json[]; readonly cut: string | undefined; readonly at: Date }> {
+  const asked = Date.now();
   const from = judged.getTime() - overlapMs;
   const since = unix ? String(Math.floor(from / 1000)) : new Date(from).toISOString();
   const target = expand(url, service.client.base, { path: { since } });
   if (target === undefined) throw new TypeError('the URL of the radar was not checked');
   const context = contextOf(service, 'GET', url);
-  const { value, truncated } = await readPages(service, { url: target }, list, context, within(service, signal));
+  const { value, truncated, first } = await readPages(service, { url: target }, list, context, within(service, signal));
   if (!Array.isArray(value)) throw unreadable('has no list where the config says', 'radar.at');
-  return { list: value as readonly Json[], cut: truncated?.more };
+  // The time of the answer, in whole seconds, where the service has a clock (RFC 9110, 6.6.1).
+  const dated = Date.parse(one(first.headers['date']) ?? '');
+  const at = new Date(Number.isNaN(dated) ? asked : Math.min(asked, dated));
+  return { list: value as readonly Json[], cut: truncated?.more, at };
 }
 
 /** Nothing where the event is of a kind that is no write. @throws CountersignError TOOL_FAILED */
@@ -171,11 +181,13 @@ function writeIn(event: Json, { pointers, kinds }: HttpSource): readonly Observe
   const id = textAt(pointers.id);
   if (id === undefined || id === '') throw unreadable('has an event without an id', 'radar.id');
   const user = textAt(pointers.user);
+  const time = timeOf(at(event, pointers.time));
   const key = textAt(pointers.key)?.replace(/^"(.*)"$/s, '$1');
   return [
     {
-      position: id,
-      at: timeOf(at(event, pointers.time)),
+      // What is made anew under a name that was there before is another write.
+      position: `${id}@${time.toISOString()}`,
+      at: time,
       transaction: id,
       changes: [{ table: kind ?? 'an event', operation: 'event' }],
       keys: key === undefined || key === '' ? [] : [key],

@@ -45,13 +45,13 @@ danger (why, oid) AS (
     OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.atttypid = d.oid AND a.attnum > 0 AND NOT a.attisdropped)
     OR EXISTS (SELECT FROM pg_range r WHERE r.rngsubtype = d.oid AND t.oid IN (r.rngtypid, r.rngmultitypid))
 )
-SELECT json_build_object(
-  'immutable', (SELECT json_agg(name) FROM (SELECT proname AS name FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
+SELECT pg_catalog.json_build_object(
+  'immutable', (SELECT pg_catalog.json_agg(name) FROM (SELECT proname AS name FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
     GROUP BY proname HAVING bool_and(provolatile = 'i')) f),
-  'attributes', (SELECT json_agg(DISTINCT proname) FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND provolatile <> 'i'
+  'attributes', (SELECT pg_catalog.json_agg(DISTINCT proname) FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND provolatile <> 'i'
     AND pronargs > 0 AND pronargs - pronargdefaults <= 1 AND proargtypes[0] <> 'internal'::regtype),
-  'own', (SELECT coalesce(json_agg(DISTINCT proname), '[]') FROM pg_proc WHERE pronamespace IN (SELECT oid FROM own)),
-  'extensions', (SELECT coalesce(json_agg(name), '[]') FROM (
+  'own', (SELECT coalesce(pg_catalog.json_agg(DISTINCT proname), '[]') FROM pg_proc WHERE pronamespace IN (SELECT oid FROM own)),
+  'extensions', (SELECT coalesce(pg_catalog.json_agg(name), '[]') FROM (
     SELECT n.nspname || '.' || p.proname AS name FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE p.pronamespace <> 'pg_catalog'::regnamespace AND NOT EXISTS (SELECT FROM pg_proc c
       WHERE c.pronamespace = 'pg_catalog'::regnamespace AND c.proname = p.proname AND c.provolatile <> 'i')
@@ -62,11 +62,11 @@ SELECT json_build_object(
           AND e.extname = ANY ($2::text[]))
       AND NOT EXISTS (SELECT FROM pg_aggregate a JOIN pg_proc f ON f.oid IN (aggtransfn, aggfinalfn, aggcombinefn, aggserialfn,
         aggdeserialfn, aggmtransfn, aggminvtransfn, aggmfinalfn) WHERE a.aggfnoid = p.oid AND f.provolatile = 'v'))) f),
-  'operators', (SELECT coalesce(json_agg(DISTINCT oprname), '[]') FROM pg_operator
+  'operators', (SELECT coalesce(pg_catalog.json_agg(DISTINCT oprname), '[]') FROM pg_operator
     WHERE oprnamespace IN (SELECT oid FROM own) AND oprcode NOT IN (SELECT oid FROM trusted)),
-  'types', (SELECT coalesce(json_agg(json_build_array(typname, oid)), '[]') FROM pg_type WHERE typnamespace IN (SELECT oid FROM own)),
-  'casts', (SELECT coalesce(json_agg(oid), '[]') FROM danger WHERE why = 'cast'),
-  'checked', (SELECT coalesce(json_agg(oid), '[]') FROM danger WHERE why = 'check'),
+  'types', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(typname, oid)), '[]') FROM pg_type WHERE typnamespace IN (SELECT oid FROM own)),
+  'casts', (SELECT coalesce(pg_catalog.json_agg(oid), '[]') FROM danger WHERE why = 'cast'),
+  'checked', (SELECT coalesce(pg_catalog.json_agg(oid), '[]') FROM danger WHERE why = 'check'),
   'everywhere', EXISTS (SELECT FROM casts WHERE castsource < ${FIRST_USER_OID} AND casttarget < ${FIRST_USER_OID})
 )::text`;
 

@@ -112,7 +112,8 @@ const VOLATILE_DEFAULT = String.raw`
 
 /**
  * Returns one JSON text for each relation of the given schemas ($1) and names ($2). An identifying key has no JSON or array column, because
- * its text must be usable as a name.
+ * its text must be usable as a name. Functions of any type are named with their schema: in the schema of the tables, somebody may have made one that
+ * fits the arguments better.
  */
 export const TABLES_SQL = `
 WITH RECURSIVE asked AS (
@@ -126,38 +127,38 @@ WITH RECURSIVE asked AS (
 tree (root, oid) AS (
   SELECT oid, oid FROM asked UNION SELECT t.root, i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid
 )
-SELECT json_build_object(
-  'schema', asked.nspname, 'name', asked.relname, 'sql', format('%I.%I', asked.nspname, asked.relname), 'kind', asked.relkind,
+SELECT pg_catalog.json_build_object(
+  'schema', asked.nspname, 'name', asked.relname, 'sql', pg_catalog.format('%I.%I', asked.nspname, asked.relname), 'kind', asked.relkind,
   'rls', asked.relkind IN ('r', 'p') AND row_security_active(asked.oid),
-  'columns', (SELECT coalesce(json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
+  'columns', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
       'bare', format_type(a.atttypid, -1), 'base', p.oid, 'oid', a.atttypid, 'elem', CASE WHEN t.typcategory = 'A' AND t.typdelim = ',' THEN t.typelem END,
       'typmod', a.atttypmod, 'generated', a.attgenerated <> '', 'always', a.attidentity = 'a',
       'fresh', ${VOLATILE_DEFAULT}) ORDER BY a.attnum), '[]')
     FROM pg_attribute a JOIN plain p ON p.start = a.atttypid JOIN pg_type t ON t.oid = p.oid
     WHERE a.attrelid = asked.oid AND a.attnum > 0 AND NOT a.attisdropped),
-  'key', (SELECT (SELECT json_agg(a.attname ORDER BY k.at) FROM unnest(i.indkey) WITH ORDINALITY AS k(attnum, at)
+  'key', (SELECT (SELECT pg_catalog.json_agg(a.attname ORDER BY k.at) FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY AS k(attnum, at)
         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum WHERE k.at <= i.indnkeyatts)
     FROM pg_index i WHERE i.indrelid = asked.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
-      AND NOT EXISTS (SELECT FROM unnest(i.indkey) WITH ORDINALITY AS k(attnum, at)
+      AND NOT EXISTS (SELECT FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY AS k(attnum, at)
         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum JOIN pg_type t ON t.oid = a.atttypid
         WHERE k.at <= i.indnkeyatts AND (NOT a.attnotnull OR a.attgenerated <> '' OR t.typcategory = 'A' OR t.typname IN ('json', 'jsonb')))
     ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1),
-  'triggers', (SELECT coalesce(json_agg(json_build_object('name', g.tgname, 'type', g.tgtype) ORDER BY g.tgname), '[]')
+  'triggers', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('name', g.tgname, 'type', g.tgtype) ORDER BY g.tgname), '[]')
     FROM pg_trigger g WHERE g.tgrelid IN (SELECT oid FROM tree WHERE root = asked.oid) AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A')
       AND NOT ${IS_RADAR_TRIGGER}),
-  'rules', (SELECT coalesce(json_agg(json_build_object('name', r.rulename, 'event', r.ev_type) ORDER BY r.rulename), '[]')
+  'rules', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('name', r.rulename, 'event', r.ev_type) ORDER BY r.rulename), '[]')
     FROM pg_rewrite r WHERE r.ev_class = asked.oid AND r.rulename <> '_RETURN' AND r.ev_enabled IN ('O', 'A')),
-  'cascades', (SELECT coalesce(json_agg(json_build_object('schema', n.nspname, 'name', c.relname, 'sql', format('%I.%I', n.nspname, c.relname),
+  'cascades', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('schema', n.nspname, 'name', c.relname, 'sql', pg_catalog.format('%I.%I', n.nspname, c.relname),
       'action', f.confdeltype,
-      'columns', (SELECT json_agg(a.attname ORDER BY k.at) FROM unnest(f.conkey) WITH ORDINALITY AS k(attnum, at)
+      'columns', (SELECT pg_catalog.json_agg(a.attname ORDER BY k.at) FROM pg_catalog.unnest(f.conkey) WITH ORDINALITY AS k(attnum, at)
         JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.attnum),
-      'references', (SELECT json_agg(a.attname ORDER BY k.at) FROM unnest(f.confkey) WITH ORDINALITY AS k(attnum, at)
+      'references', (SELECT pg_catalog.json_agg(a.attname ORDER BY k.at) FROM pg_catalog.unnest(f.confkey) WITH ORDINALITY AS k(attnum, at)
         JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.attnum)) ORDER BY n.nspname, c.relname, f.conname), '[]')
     FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE f.contype = 'f' AND f.confrelid = asked.oid AND f.confdeltype IN ('c', 'n', 'd') AND f.conparentid = 0),
-  'cascading', (SELECT coalesce(json_agg(DISTINCT a.attname), '[]') FROM pg_constraint f, unnest(f.confkey) AS k(attnum), pg_attribute a
+  'cascading', (SELECT coalesce(pg_catalog.json_agg(DISTINCT a.attname), '[]') FROM pg_constraint f, pg_catalog.unnest(f.confkey) AS k(attnum), pg_attribute a
     WHERE f.contype = 'f' AND f.confrelid = asked.oid AND f.confupdtype IN ('c', 'n', 'd') AND a.attrelid = f.confrelid AND a.attnum = k.attnum),
-  'members', (SELECT json_agg(tree.oid::text ORDER BY tree.oid) FROM tree WHERE root = asked.oid),
+  'members', (SELECT pg_catalog.json_agg(tree.oid::text ORDER BY tree.oid) FROM tree WHERE root = asked.oid),
   'mixed', EXISTS (SELECT FROM tree JOIN pg_class c ON c.oid = tree.oid WHERE root = asked.oid AND tree.oid <> root
     AND (c.relkind = 'f' OR NOT c.relispartition)),
   'view', CASE WHEN asked.relkind = 'v' THEN pg_get_viewdef(asked.oid) END

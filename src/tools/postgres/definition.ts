@@ -140,18 +140,18 @@ found AS (
   WHERE n.nspname = $3 AND c.relkind IN ('r', 'p', 'v', 'm') AND c.oid NOT IN (SELECT oid FROM found)
     AND NOT EXISTS (SELECT FROM asked WHERE asked.s = n.nspname AND asked.t = c.relname)
 )
-SELECT json_build_object(
-  'tables', (SELECT coalesce(json_agg(json_build_object('schema', nspname, 'name', relname, 'definition', json_build_object(
-    'columns', (SELECT coalesce(json_object_agg(a.attname, json_build_object('type', format_type(a.atttypid, a.atttypmod),
+SELECT pg_catalog.json_build_object(
+  'tables', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('schema', nspname, 'name', relname, 'definition', pg_catalog.json_build_object(
+    'columns', (SELECT coalesce(pg_catalog.json_object_agg(a.attname, pg_catalog.json_build_object('type', format_type(a.atttypid, a.atttypmod),
         'notNull', a.attnotnull, 'default', pg_get_expr(d.adbin, d.adrelid), 'identity', nullif(a.attidentity::text, ''),
         'generated', nullif(a.attgenerated::text, '')) ORDER BY a.attnum), '{}')
       FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
       WHERE a.attrelid = found.oid AND a.attnum > 0 AND NOT a.attisdropped),
-    'constraints', (SELECT coalesce(json_object_agg(conname, pg_get_constraintdef(oid) ORDER BY conname), '{}')
+    'constraints', (SELECT coalesce(pg_catalog.json_object_agg(conname, pg_get_constraintdef(oid) ORDER BY conname), '{}')
       FROM pg_constraint WHERE conrelid = found.oid AND contype <> 'n'),
-    'indexes', (SELECT coalesce(json_object_agg(c.relname, pg_get_indexdef(c.oid) ORDER BY c.relname), '{}')
+    'indexes', (SELECT coalesce(pg_catalog.json_object_agg(c.relname, pg_get_indexdef(c.oid) ORDER BY c.relname), '{}')
       FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = found.oid),
-    'triggers', (SELECT coalesce(json_object_agg(tgname, pg_get_triggerdef(oid) ORDER BY tgname), '{}')
+    'triggers', (SELECT coalesce(pg_catalog.json_object_agg(tgname, pg_get_triggerdef(oid) ORDER BY tgname), '{}')
       FROM pg_trigger WHERE tgrelid = found.oid AND NOT tgisinternal)
   )) ORDER BY nspname, relname), '[]') FROM found),
   'others', (SELECT md5(coalesce(string_agg(line, E'\\n' ORDER BY line COLLATE "C"), '')) FROM (

@@ -25,15 +25,15 @@ SELECT t.name AS "table",
     ELSE 'foreign table' END AS kind,
   CASE WHEN t.reltuples < 0 THEN NULL ELSE t.reltuples::float8 END AS "estimatedRows",
   obj_description(t.oid, 'pg_class') AS comment,
-  (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'nullable', NOT a.attnotnull,
+  (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'nullable', NOT a.attnotnull,
       'default', CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END, 'generated', a.attgenerated <> '' OR a.attidentity = 'a',
       'comment', col_description(t.oid, a.attnum)) ORDER BY a.attnum)
     FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
-  (SELECT json_agg(a.attname ORDER BY k.at) FROM pg_constraint p
-    CROSS JOIN LATERAL unnest(p.conkey) WITH ORDINALITY AS k (num, at) JOIN pg_attribute a ON a.attrelid = p.conrelid AND a.attnum = k.num
+  (SELECT pg_catalog.json_agg(a.attname ORDER BY k.at) FROM pg_constraint p
+    CROSS JOIN LATERAL pg_catalog.unnest(p.conkey) WITH ORDINALITY AS k (num, at) JOIN pg_attribute a ON a.attrelid = p.conrelid AND a.attnum = k.num
     WHERE p.conrelid = t.oid AND p.contype = 'p') AS key,
-  (SELECT json_agg(json_build_object('columns', (SELECT json_agg(a.attname ORDER BY k.at) FROM unnest(f.conkey) WITH ORDINALITY AS k (num, at)
+  (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('columns', (SELECT pg_catalog.json_agg(a.attname ORDER BY k.at) FROM pg_catalog.unnest(f.conkey) WITH ORDINALITY AS k (num, at)
         JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.num), 'references', r.name) ORDER BY f.conname)
     FROM pg_constraint f JOIN covered r ON r.oid = f.confrelid WHERE f.conrelid = t.oid AND f.contype = 'f') AS "foreignKeys"
 FROM covered t WHERE $3::text[] IS NULL OR t.name = ANY ($3::text[])

@@ -36,16 +36,16 @@ export interface CodeTable {
 
 /** Returns one JSON text. */
 export const CODE_SQL = `
-SELECT json_build_object(
-  'functions', (SELECT coalesce(json_agg(json_build_object('oid', p.oid::text, 'name', p.proname, 'language', l.lanname,
+SELECT pg_catalog.json_build_object(
+  'functions', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('oid', p.oid::text, 'name', p.proname, 'language', l.lanname,
       'confined', l.lanpltrusted OR l.lanname = 'sql', 'volatile', p.provolatile = 'v', 'source', p.prosrc)), '[]')
     FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')),
-  'tables', (SELECT coalesce(json_agg(json_build_object('schema', n.nspname, 'name', c.relname, 'foreign', c.relkind = 'f',
-      'triggers', (SELECT coalesce(json_agg(g.tgfoid::text), '[]') FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'
+  'tables', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('schema', n.nspname, 'name', c.relname, 'foreign', c.relkind = 'f',
+      'triggers', (SELECT coalesce(pg_catalog.json_agg(g.tgfoid::text), '[]') FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'
         AND NOT ${IS_RADAR_TRIGGER}),
-      'rules', (SELECT coalesce(json_agg(pg_get_ruledef(r.oid)), '[]') FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
-      'cascades', (SELECT coalesce(json_agg(json_build_object('schema', m.nspname, 'name', d.relname)), '[]')
+      'rules', (SELECT coalesce(pg_catalog.json_agg(pg_get_ruledef(r.oid)), '[]') FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
+      'cascades', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('schema', m.nspname, 'name', d.relname)), '[]')
         FROM pg_constraint f JOIN pg_class d ON d.oid = f.conrelid JOIN pg_namespace m ON m.oid = d.relnamespace
         WHERE f.contype = 'f' AND f.confrelid = c.oid AND (f.confdeltype IN ('c', 'n', 'd') OR f.confupdtype IN ('c', 'n', 'd'))))), '[]')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -22,8 +22,8 @@ export interface Writes {
 
 /** Returns one JSON text, which `writesFrom` reads. */
 export const WRITES_SQL = `
-SELECT json_build_object(
-  'ids', (SELECT coalesce(json_agg(transactionid::text), '[]') FROM pg_locks
+SELECT pg_catalog.json_build_object(
+  'ids', (SELECT coalesce(pg_catalog.json_agg(transactionid::text), '[]') FROM pg_locks
     WHERE locktype = 'transactionid' AND pid = pg_backend_pid() AND granted AND mode = 'ExclusiveLock'),
   'from', (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint::text, 'to', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text,
   'tables', ${WRITTEN_TABLES}

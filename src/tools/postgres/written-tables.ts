@@ -20,7 +20,7 @@ export type WrittenRow = readonly [string, string, string, string, boolean, numb
 
 /** An expression for a JSON array. It includes system tables, because a trigger that truncates or alters something writes to them. */
 export const WRITTEN_TABLES = `(
-  SELECT coalesce(json_agg(json_build_array(c.oid::text, r.oid::text, n.nspname, r.relname, has_table_privilege(r.oid, 'SELECT'),
+  SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(c.oid::text, r.oid::text, n.nspname, r.relname, has_table_privilege(r.oid, 'SELECT'),
     pg_stat_get_xact_tuples_inserted(c.oid), pg_stat_get_xact_tuples_updated(c.oid), pg_stat_get_xact_tuples_deleted(c.oid))), '[]')
   FROM pg_class c JOIN pg_class r ON r.oid = coalesce(pg_partition_root(c.oid), c.oid) JOIN pg_namespace n ON n.oid = r.relnamespace
   WHERE c.relkind IN ('r', 'm')

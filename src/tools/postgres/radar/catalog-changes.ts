@@ -69,6 +69,8 @@ function difference(told: readonly [before: readonly string[], now: readonly str
   const [before, now] = told;
   const came = now.filter((fact) => !before.includes(fact));
   const went = before.filter((fact) => !now.includes(fact));
+  if (came.length + went.length === 0)
+    return 'its columns were defined anew as they were: every value of them may be another';
   const parts = [
     ...(came.length === 0 ? [] : [`now ${listed(came)}`]),
     ...(went.length === 0 ? [] : [`no longer ${listed(went)}`]),

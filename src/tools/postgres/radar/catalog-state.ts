@@ -3,6 +3,7 @@ import type { Json, JsonObject } from '../../../action/json.js';
 import type { PostgresSession } from '../connection.js';
 import { DEFINITIONS_SQL, SEALS_SQL } from './catalog-sql.js';
 import { EVENT_TRIGGERS } from './definition-source.js';
+import { FIXED_PATH, runFixed } from './fixed-session.js';
 
 export interface TableState {
   readonly oid: string;
@@ -44,7 +45,7 @@ export interface SealNames {
 }
 
 /** How a definition is written down must not depend on who asks. */
-const FIXED = `BEGIN; SET LOCAL search_path = pg_catalog; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = ISO; SET LOCAL intervalstyle = iso_8601;
+const FIXED = `BEGIN; ${FIXED_PATH}; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = ISO; SET LOCAL intervalstyle = iso_8601;
   SET LOCAL bytea_output = hex`;
 
 /** By number: the digest of each definition, and what it says where that is asked for. */
@@ -72,7 +73,7 @@ export async function sealsOf(
   signal: AbortSignal,
 ): Promise<Seals> {
   const values = [tables.map(({ oid }) => oid), publications, effectsSchema, Object.values(EVENT_TRIGGERS)];
-  const [result] = await session.run([{ text: SEALS_SQL, values }], signal);
+  const [result] = await runFixed(session, [{ text: SEALS_SQL, values }], signal);
   const said = JSON.parse(result?.rows[0]?.[0] ?? '{}') as {
     readonly tables?: Readonly<Record<string, Pick<TableState, 'triggers' | 'published'>>>;
     readonly function?: string;

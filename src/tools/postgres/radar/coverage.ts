@@ -2,6 +2,7 @@
 import pg from 'pg';
 import type { PostgresSession } from '../connection.js';
 import { sqlState } from '../failure.js';
+import { runFixed } from './fixed-session.js';
 import { locking } from './locking.js';
 import { mayNot } from './slot.js';
 import { TRIGGER_SOURCE } from './trigger-source.js';
@@ -22,20 +23,23 @@ export interface Coverage {
 
 /**
  * $1 schemas, $2 names (null: all of the schema), $3 publications, $4 the source of the trigger's function. A table without an identity that is
- * published for updates could no longer be updated by anybody, so what is published goes by that.
+ * published for updates could no longer be updated by anybody, so what is published goes by that: by the rules of the server, to which a deferrable key is none,
+ * nor an index that was dropped.
  */
 const TABLES_SQL = `
 WITH asked AS (
   SELECT DISTINCT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident FROM unnest($1::text[], $2::text[]) AS a (s, t)
   JOIN pg_namespace n ON n.nspname = a.s
-  JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND (c.relname = a.t OR (a.t IS NULL AND NOT c.relispartition))
+  JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND (c.relname = a.t OR (a.t IS NULL AND NOT (
+    c.relispartition AND EXISTS (SELECT FROM pg_class r WHERE r.oid = pg_partition_root(c.oid) AND r.relnamespace = n.oid))))
 ), member AS (
   SELECT asked.oid AS root, t.relid AS oid, t.isleaf FROM asked CROSS JOIN LATERAL pg_partition_tree(asked.oid) t
   UNION SELECT asked.oid, asked.oid, asked.relkind = 'r' FROM asked
 )
 SELECT format('%s.%s', nspname, relname), asked.oid::text, format('%I.%I', nspname, relname), relpersistence = 'p',
-  NOT EXISTS (SELECT FROM member m JOIN pg_class c ON c.oid = m.oid WHERE m.root = asked.oid AND m.isleaf AND NOT (
-    c.relreplident IN ('f', 'i') OR (c.relreplident = 'd' AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)))),
+  NOT EXISTS (SELECT FROM member m JOIN pg_class c ON c.oid = m.oid WHERE m.root = asked.oid AND m.isleaf AND c.relreplident <> 'f' AND NOT EXISTS (
+    SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indisunique AND i.indimmediate AND i.indpred IS NULL
+      AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END)),
   (SELECT json_build_object('name', p.pubname, 'whole', r.prqual IS NULL AND r.prattrs IS NULL) FROM pg_publication_rel r
     JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = asked.oid AND p.pubname = ANY ($3::text[]) LIMIT 1)::text,
   to_json(ARRAY(SELECT format('%I.%I', n.nspname, c.relname) FROM member m JOIN pg_class c ON c.oid = m.oid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -84,7 +88,8 @@ async function ensurePublications(
   { full, inserts }: Publications,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const [found] = await session.run(
+  const [found] = await runFixed(
+    session,
     [
       {
         text: `SELECT p.pubname FROM pg_publication p WHERE p.pubname = $1 AND pubinsert AND pubupdate AND pubdelete AND pubtruncate AND EXISTS (
@@ -124,7 +129,8 @@ export async function tablesOf(
   signal: AbortSignal,
 ): Promise<readonly CoveredTable[]> {
   const names = tables === undefined ? [{ schema, name: null }] : tables.map((name) => qualified(name, schema));
-  const [result] = await session.run(
+  const [result] = await runFixed(
+    session,
     [
       {
         text: TABLES_SQL,
@@ -174,10 +180,8 @@ async function publish(
   }
   if (identified) return { isPublished: true };
   const fix = `Give it one, or run: ALTER TABLE ${sql} REPLICA IDENTITY FULL;`;
-  return {
-    isPublished: true,
-    problem: `${name}: updates and deletes are not seen, because it has no primary key. ${fix}`,
-  };
+  const why = 'it has no primary key by which the log could name a row (one that is DEFERRABLE does not count)';
+  return { isPublished: true, problem: `${name}: updates and deletes are not seen, because ${why}. ${fix}` };
 }
 
 function namedAndMissing({ tables = [], schema }: WatchedTables, found: readonly CoveredTable[]): string[] {

@@ -10,9 +10,14 @@ export interface Decoded {
   readonly kind: string;
   /** The oid of the table of an I, U or D. */
   readonly relation: string | null;
-  /** The beginning of the message, of those that are read themselves. */
+  /**
+   * The beginning of the message, of those that are read themselves: of an I or D only where it is of the table of effects. Its letter alone
+   * where there are too many to be read.
+   */
   readonly detail: string | null;
   readonly count: number;
+  /** Of messages that are in no transaction: that of the last one. An LSN. */
+  readonly place: string | null;
 }
 
 /** What a transaction did to definitions, whether or not they are of what is watched. */
@@ -26,7 +31,7 @@ export interface DecodedDefinitions {
 export interface DecodedBatch {
   readonly writes: readonly ObservedWrite[];
   readonly definitions: readonly DecodedDefinitions[];
-  /** Behind the last transaction; undefined where there is none. */
+  /** Behind the last transaction, or at the last message that is in none; undefined where there is neither. */
   readonly end: bigint | undefined;
   /** How many messages there were. */
   readonly messages: number;
@@ -49,19 +54,29 @@ interface Transaction {
   readonly truncated: TruncateMessage[];
 }
 
+/** What was read of the log before. */
+interface Judged {
+  /** Up to where. */
+  readonly lsn: bigint;
+  /** When it was read, by the database's clock. */
+  readonly at: Date;
+}
+
 /**
- * Puts transactions together. `effects` is the name of the table of effects: an insert there is the key of an effect, and a delete is what
- * retention does. What was committed before `after` is left out: it is judged, and another reader did not come to confirm it.
+ * Puts transactions together. An insert into the table of effects is the key of an effect, and a delete there is what retention does. What is
+ * `judged` is left out, where another reader did not come to confirm it. What was committed since is not judged, though its place may be: a
+ * server that went back to an earlier state writes the same places anew.
  */
-export function transactionsOf(rows: readonly Decoded[], effects: string, after = 0n): DecodedBatch {
+export function transactionsOf(rows: readonly Decoded[], judged?: Judged): DecodedBatch {
   const relations = new Map<string, string>();
   const open = new Map<string, Transaction>();
   const writes: ObservedWrite[] = [];
   const definitions: DecodedDefinitions[] = [];
   let end: bigint | undefined;
   let messages = 0;
-  for (const { xid, kind, relation, detail, count } of rows) {
+  for (const { xid, kind, relation, detail, count, place } of rows) {
     messages += count;
+    if (place !== null) end = later(end, lsnOf(place));
     const bytes = Buffer.from(detail ?? '', 'hex');
     if (kind === 'B') open.set(xid, beginOf(bytes));
     if (kind === 'R') relations.set(bytes.subarray(1, 5).toString('hex'), relationName(bytes));
@@ -73,7 +88,7 @@ export function transactionsOf(rows: readonly Decoded[], effects: string, after 
       case 'D': {
         const table = relations.get(relation ?? '') ?? `the table ${Number.parseInt(relation ?? '0', 16)}`;
         const operation = OPERATIONS[kind] as string;
-        if (table !== effects || kind === 'U') addChange(transaction.changes, { table, operation, rows: count });
+        if (detail === null) addChange(transaction.changes, { table, operation, rows: count });
         else if (kind === 'I') addKey(transaction, bytes);
         break;
       }
@@ -90,8 +105,8 @@ export function transactionsOf(rows: readonly Decoded[], effects: string, after 
         break;
       case 'C': {
         open.delete(xid);
-        end = bytes.readBigUInt64BE(10);
-        if (transaction.lsn < after) break;
+        end = later(end, bytes.readBigUInt64BE(10));
+        if (judged !== undefined && transaction.lsn < judged.lsn && transaction.at <= judged.at) break;
         addTruncated(transaction);
         if (transaction.changes.size + transaction.keys.length > 0) writes.push(writeOf(xid, transaction));
         if (transaction.definitions.length > 0) definitions.push(definitionsOf(xid, transaction));
@@ -101,6 +116,10 @@ export function transactionsOf(rows: readonly Decoded[], effects: string, after 
     }
   }
   return { writes, definitions, end, messages };
+}
+
+function later(one: bigint | undefined, other: bigint): bigint {
+  return one === undefined || one < other ? other : one;
 }
 
 function beginOf(bytes: Buffer): Transaction {
@@ -164,6 +183,8 @@ function textsIn(bytes: Buffer, from: number): readonly string[] {
 
 /** M, flags, LSN, prefix, length, content. */
 function note({ writers, definitions, truncated }: Transaction, bytes: Buffer): void {
+  // More than are read: among them may be who writes.
+  if (bytes.length === 1) addWriter(writers, { user: '', application: '' });
   const [, prefix, content] = cut(bytes, 10);
   const said = saidIn(prefix, content.subarray(4).toString('utf8'));
   if (said?.kind === 'definition') definitions.push(said.definition);

@@ -64,7 +64,7 @@ export function eventTriggerStatements(called: string): readonly string[] {
     `DROP EVENT TRIGGER IF EXISTS ${drop}`,
     // One that somebody else has made would stay theirs, and run as whoever changes a definition.
     `DROP FUNCTION IF EXISTS ${called}() CASCADE`,
-    `CREATE FUNCTION ${called}() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $radar$${DEFINITION_SOURCE}$radar$`,
+    `CREATE FUNCTION ${called}() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $radar$${DEFINITION_SOURCE}$radar$`,
     `CREATE EVENT TRIGGER ${ddl} ON ddl_command_end WHEN TAG IN (${tags}) EXECUTE FUNCTION ${called}()`,
     `CREATE EVENT TRIGGER ${drop} ON sql_drop EXECUTE FUNCTION ${called}()`,
     `ALTER EVENT TRIGGER ${ddl} ENABLE ALWAYS`,

@@ -17,6 +17,7 @@ import {
 } from './catalog-state.js';
 import { lsnOf, type DecodedDefinitions } from './decode.js';
 import { concernOf } from './definition-concern.js';
+import { runFixed } from './fixed-session.js';
 import { RADAR_APPLICATION } from './messages.js';
 import { ToldDefinitions } from './told-definitions.js';
 
@@ -69,8 +70,9 @@ export class DefinitionWatch {
     const { lsn, at, user } = await placeOf(session, signal);
     this.#user = user;
     const put = await sealsOf(session, await repair(), names, signal);
-    // What was found and is not told yet is not looked for again.
-    if (this.#look !== undefined && this.#look.changes.length > 0) return [];
+    // What was found and is not told yet is not looked for again. Nor is the first look made anew before it is settled: where each read looks, since
+    // reads are far apart, none would ever be, and nothing compared.
+    if (this.#look !== undefined && (this.#look.changes.length > 0 || this.#known === undefined)) return [];
     const known = this.#known;
     // What a look before has said of publications is not said again, settled or not.
     const published = this.#look?.state ?? known;
@@ -123,6 +125,7 @@ export class DefinitionWatch {
   /** What the log says of definitions that matter here. Saying it again changes nothing. */
   hear(decoded: readonly DecodedDefinitions[], slot: string): readonly ObservedDefinition[] {
     if (decoded.length === 0) return [];
+    const isTold = [this.#known, this.#look?.state].some((state) => state !== undefined && state.own.events !== '');
     const tables = new Map(
       [this.#known, this.#look?.state].flatMap((state) =>
         Object.entries(state?.tables ?? {}).flatMap(([name, { oid, triggers }]) =>
@@ -140,8 +143,10 @@ export class DefinitionWatch {
           return concern?.kind === kind ? [{ message, name: concern.name }] : [];
         });
         if (concerns.length === 0) return [];
-        const writers = distinct(concerns.map(({ message }) => message.writer));
-        for (const { name } of concerns) this.#told.add(kind, name, writers);
+        // One session made the transaction: who else is named in it was put there, by whoever is named beside them.
+        const writers = distinct(others.map(({ writer }) => writer));
+        // Where nothing of ours says who, anybody can have said it.
+        if (isTold) for (const { name } of concerns) this.#told.add(kind, name, writers);
         const changes = distinct(
           concerns.map(({ message: { tag, identity } }) => ({ table: identity, operation: tag })),
         );
@@ -203,7 +208,7 @@ async function placeOf(
   signal: AbortSignal,
 ): Promise<{ readonly lsn: string; readonly at: Date; readonly user: string }> {
   const text = `SELECT pg_logical_emit_message(true, 'countersign.radar.look', '')::text, extract(epoch from clock_timestamp()) * 1000, session_user`;
-  const [result] = await session.run([{ text }], signal);
+  const [result] = await runFixed(session, [{ text }], signal);
   const [lsn, at, user] = result?.rows[0] ?? [];
   return { lsn: lsn ?? '', at: new Date(Number(at)), user: user ?? '' };
 }

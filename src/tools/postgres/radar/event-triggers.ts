@@ -3,13 +3,14 @@ import pg from 'pg';
 import type { PostgresSession } from '../connection.js';
 import { sqlState } from '../failure.js';
 import { DEFINITION_SOURCE, EVENT_TRIGGERS, eventTriggerStatements } from './definition-source.js';
+import { runFixed } from './fixed-session.js';
 import { locking, unless } from './locking.js';
 import type { WatchedTables } from './watched.js';
 
 const NAMES = Object.values(EVENT_TRIGGERS).map((name) => `'${name}'`);
 /** A condition of SQL: both are there, and right. */
 const ARE_THERE = `(SELECT count(*) FROM pg_event_trigger e JOIN pg_proc f ON f.oid = e.evtfoid WHERE e.evtname IN (${NAMES.join(', ')}) AND e.evtenabled = 'A'
-  AND f.prosrc = $source$${DEFINITION_SOURCE}$source$ AND f.proconfig IS NOT NULL AND f.proowner = e.evtowner) = ${NAMES.length}`;
+  AND f.prosrc = $source$${DEFINITION_SOURCE}$source$ AND f.prosecdef AND f.proconfig IS NOT NULL AND f.proowner = e.evtowner) = ${NAMES.length}`;
 
 export class EventTriggers {
   /** Whether it was tried in vain: to no purpose again with the same role. */
@@ -21,7 +22,7 @@ export class EventTriggers {
     { effectsSchema }: WatchedTables,
     signal: AbortSignal,
   ): Promise<readonly string[]> {
-    const [found] = await session.run([{ text: `SELECT ${ARE_THERE}` }], signal);
+    const [found] = await runFixed(session, [{ text: `SELECT ${ARE_THERE}` }], signal);
     if (found?.rows[0]?.[0] === 't') return [];
     if (this.#mayNot) return [unseen()];
     try {

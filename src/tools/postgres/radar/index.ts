@@ -6,6 +6,7 @@ import { DEFAULT_EFFECTS_SCHEMA, type Effects } from '../effects.js';
 import type { PostgresOptions } from '../options.js';
 import { radarSettings, slotName, type RadarSettings } from './settings.js';
 import { PostgresRadarReader } from './reader.js';
+import { runFixed } from './fixed-session.js';
 import { assertLogical, radarFailure, slotStanding } from './slot.js';
 
 export type { PostgresRadarOptions } from './options.js';
@@ -63,7 +64,8 @@ async function standing(
   const session = await database.session();
   try {
     await assertLogical(session, settings.tool, signal);
-    const [found] = await session.run(
+    const [found] = await runFixed(
+      session,
       [
         {
           text: `SELECT current_database(), current_setting('max_slot_wal_keep_size'), rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user`,

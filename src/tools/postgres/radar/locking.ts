@@ -1,5 +1,7 @@
 /** Changes of definitions that never hold up those who write. */
+import pg from 'pg';
 import type { PostgresSession } from '../connection.js';
+import { FIXED_PATH } from './fixed-session.js';
 
 /** Milliseconds. */
 const LOCK_MS = 1_000;
@@ -10,7 +12,7 @@ export async function locking(
   statements: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const text = ['BEGIN', `SET LOCAL lock_timeout = ${LOCK_MS}`, ...statements, 'COMMIT'].join('; ');
+  const text = ['BEGIN', FIXED_PATH, `SET LOCAL lock_timeout = ${LOCK_MS}`, ...statements, 'COMMIT'].join('; ');
   try {
     await session.run([{ text }], signal);
   } catch (error) {
@@ -24,9 +26,10 @@ export async function locking(
  * what another has just made, which would look as if somebody had touched it.
  */
 export function unless(condition: string, statements: readonly string[]): readonly string[] {
-  const steps = statements.map((statement) => `EXECUTE $step$${statement}$step$;`).join(' ');
+  // Names of tables are in them, and whoever makes a table names it: a quote of dollars could end in one.
+  const steps = statements.map((statement) => `EXECUTE ${pg.escapeLiteral(statement)};`).join(' ');
   return [
     `SELECT pg_advisory_xact_lock(hashtextextended('countersign radar', 0))`,
-    `DO $make$ BEGIN IF NOT (${condition}) THEN ${steps} END IF; END $make$`,
+    `DO ${pg.escapeLiteral(`BEGIN IF NOT (${condition}) THEN ${steps} END IF; END`)}`,
   ];
 }

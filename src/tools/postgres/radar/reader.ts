@@ -6,8 +6,10 @@ import type { CatalogState } from './catalog-state.js';
 import { ensureCoverage, isAsked, publicationsOf, tablesOf, type Coverage } from './coverage.js';
 import { DefinitionWatch } from './definition-watch.js';
 import { EventTriggers } from './event-triggers.js';
+import { runFixed } from './fixed-session.js';
 import type { WatchedTables } from './watched.js';
 import { lsnOf, lsnText, transactionsOf, type Decoded } from './decode.js';
+import { lostGap, takenGap, withdrawnGap } from './gaps.js';
 import { slotName, type RadarSettings } from './settings.js';
 import { advance, assertLogical, createSlot, dropSlot, isCut, peek, radarFailure, slotStanding } from './slot.js';
 import type { SlotStanding } from './slot.js';
@@ -31,6 +33,8 @@ export class PostgresRadarReader implements RadarReader {
     readonly slot?: string;
     readonly system?: string;
     readonly position?: string;
+    /** When it was read up to there, by the database's clock. RFC 3339. */
+    readonly readAt?: string;
     readonly watched: readonly string[];
   };
   #session: PostgresSession | undefined;
@@ -44,12 +48,13 @@ export class PostgresRadarReader implements RadarReader {
 
   constructor(source: PostgresSource, { memory, catalog }: Remembered) {
     this.#source = source;
-    const { slot, system, position, watched, told } = memory ?? {};
+    const { slot, system, position, readAt, watched, told } = memory ?? {};
     this.#definitions = new DefinitionWatch(catalog, told);
     this.#memory = {
       ...(typeof slot === 'string' ? { slot } : {}),
       ...(typeof system === 'string' ? { system } : {}),
       ...(typeof position === 'string' ? { position } : {}),
+      ...(typeof readAt === 'string' ? { readAt } : {}),
       watched: Array.isArray(watched) ? watched.map(String) : [],
     };
   }
@@ -66,16 +71,17 @@ export class PostgresRadarReader implements RadarReader {
       }
       if (lost !== undefined || !standing.exists) return await this.#begun(session, slot, standing, signal);
       const coverage = await this.#covered(session, slot, standing.system, signal);
-      const gaps = this.#withdrawn(coverage, standing);
+      const since = this.#memory.system === standing.system && this.#memory.slot === slot ? this.#memory.position : '';
+      const gaps = [...takenGap(since, standing), ...withdrawnGap(this.#memory.position, coverage.withdrawn, standing)];
       return await this.#decoded(session, slot, standing, coverage, gaps, signal);
     }, signal);
   }
 
   confirm(observed: Observed, signal: AbortSignal): Promise<void> {
     return this.#with(async (session) => {
-      const { slot, position } = observed.memory as { slot: string; position: string };
+      const { slot, position, readAt } = observed.memory as { slot: string; position: string; readAt: string };
       // The ledger has it, whether or not the database hears of it.
-      this.#memory = { slot, system: observed.system, position, watched: observed.watched };
+      this.#memory = { slot, system: observed.system, position, readAt, watched: observed.watched };
       if (this.#settled !== undefined) this.#definitions.confirmed(this.#settled);
       this.#settled = undefined;
       if (position === '') await this.#begin(session, slot, observed.system, signal);
@@ -117,12 +123,6 @@ export class PostgresRadarReader implements RadarReader {
     await assertLogical(session, this.#source.settings.tool, signal);
     const { position: since } = this.#memory;
     const { system, flushed, now } = standing;
-    const why = this.#givenUp ?? 'somebody dropped the slot';
-    const gap: Gap = {
-      position: `gap/${since}`,
-      at: now,
-      detail: `Nobody knows what was written between ${since} and the new beginning after ${flushed}: ${why}.`,
-    };
     const { watched } = this.#memory;
     const wasWatched =
       since !== undefined && since !== '' && this.#memory.system === system && this.#memory.slot === slot;
@@ -130,9 +130,16 @@ export class PostgresRadarReader implements RadarReader {
       system,
       writes: [],
       definitions: [],
-      gaps: wasWatched ? [gap] : [],
+      gaps: wasWatched ? [lostGap(since, standing, this.#givenUp)] : [],
       position: flushed,
-      memory: { slot, system, position: '', watched: [...watched], told: this.#definitions.told(false) },
+      memory: {
+        slot,
+        system,
+        position: '',
+        readAt: now.toISOString(),
+        watched: [...watched],
+        told: this.#definitions.told(false),
+      },
       more: true,
       watched,
       unseen: [],
@@ -144,7 +151,8 @@ export class PostgresRadarReader implements RadarReader {
     this.#coverage = undefined;
     await this.#source.prepare(signal);
     await this.#covered(session, slot, system, signal);
-    await createSlot(session, slot, this.#source.settings.tool, signal);
+    const position = await createSlot(session, slot, this.#source.settings.tool, signal);
+    if (position !== undefined) this.#memory = { ...this.#memory, position };
     if (this.#coverage !== undefined)
       this.#coverage = { ...(this.#coverage as Coverage & { at: number }), withdrawn: [] };
   }
@@ -179,13 +187,6 @@ export class PostgresRadarReader implements RadarReader {
     return this.#coverage;
   }
 
-  #withdrawn({ withdrawn }: Coverage, { now }: SlotStanding): readonly Gap[] {
-    const since = this.#memory.position ?? '';
-    if (withdrawn.length === 0) return [];
-    const detail = `Since ${since}, changes of ${withdrawn.join(', ')} may not have been published: somebody changed the publication, or made the table anew.`;
-    return [{ position: `withdrawn/${since}/${withdrawn.join()}`, at: now, detail }];
-  }
-
   async #decoded(
     session: PostgresSession,
     slot: string,
@@ -194,7 +195,7 @@ export class PostgresRadarReader implements RadarReader {
     gaps: readonly Gap[],
     signal: AbortSignal,
   ): Promise<Observed> {
-    const { flushed, lagBytes, system } = standing;
+    const { flushed, lagBytes, system, now } = standing;
     const { full, inserts } = publicationsOf(slot);
     const { effectsSchema } = this.#source.watched;
     const effects = `"${effectsSchema.replaceAll('"', '""')}".effects`;
@@ -208,8 +209,9 @@ export class PostgresRadarReader implements RadarReader {
       this.#givenUp = 'somebody dropped the publications';
       return await this.#begun(session, slot, standing, signal);
     }
-    const { position: judged = '' } = this.#memory.system === system ? this.#memory : {};
-    const { writes, definitions, end, messages } = transactionsOf(rows, `${effectsSchema}.effects`, lsnOf(judged));
+    const { position: judged = '', readAt = '' } = this.#memory.system === system ? this.#memory : {};
+    const before = readAt === '' ? undefined : { lsn: lsnOf(judged), at: new Date(readAt) };
+    const { writes, definitions, end, messages } = transactionsOf(rows, before);
     const cut = isCut(messages);
     const upTo = cut ? 0n : lsnOf(flushed);
     const readTo = end !== undefined && end > upTo ? end : upTo;
@@ -226,7 +228,14 @@ export class PostgresRadarReader implements RadarReader {
       definitions: [...heard, ...(settled?.found ?? [])],
       gaps,
       position,
-      memory: { slot, system, position, watched: [...watched], told: this.#definitions.told(settled !== undefined) },
+      memory: {
+        slot,
+        system,
+        position,
+        readAt: now.toISOString(),
+        watched: [...watched],
+        told: this.#definitions.told(settled !== undefined),
+      },
       ...(catalog === undefined ? {} : { catalog }),
       more: cut,
       lagBytes,
@@ -251,6 +260,6 @@ export class PostgresRadarReader implements RadarReader {
 }
 
 async function databaseName(session: PostgresSession, signal: AbortSignal): Promise<string> {
-  const [result] = await session.run([{ text: 'SELECT current_database()' }], signal);
+  const [result] = await runFixed(session, [{ text: 'SELECT current_database()' }], signal);
   return result?.rows[0]?.[0] ?? '';
 }

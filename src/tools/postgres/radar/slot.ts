@@ -3,6 +3,7 @@ import { CountersignError } from '../../../action/errors.js';
 import type { PostgresSession } from '../connection.js';
 import { asFailure, sqlState } from '../failure.js';
 import type { Decoded } from './decode.js';
+import { runFixed } from './fixed-session.js';
 import { MESSAGE_PREFIX } from './messages.js';
 
 export interface SlotStanding {
@@ -27,7 +28,7 @@ SELECT s.slot_name IS NOT NULL, coalesce(s.wal_status = 'lost' OR to_jsonb(s) ->
 FROM (VALUES (1)) one LEFT JOIN pg_replication_slots s ON s.slot_name = $1`;
 
 export async function slotStanding(session: PostgresSession, slot: string, signal: AbortSignal): Promise<SlotStanding> {
-  const [result] = await session.run([{ text: STANDING_SQL, values: [slot] }], signal);
+  const [result] = await runFixed(session, [{ text: STANDING_SQL, values: [slot] }], signal);
   const [exists, lost, lag, confirmed, flushed, system, now] = result?.rows[0] ?? [];
   return {
     exists: exists === 't',
@@ -43,9 +44,14 @@ export async function slotStanding(session: PostgresSession, slot: string, signa
 /** Messages after which a read ends, at the end of a transaction. */
 const BATCH_MESSAGES = 20_000;
 
+/** Different messages of one transaction, and keys, that are read; what is beyond is put together, and says that there is more. */
+const MOST_MESSAGES = 10_000;
+const MOST_KEYS = 1_000;
+
 /**
  * The database puts together what says the same, so that a transaction of a million rows is a few rows here, and no value of any row leaves the
- * database: of a change only its table is read, and of an effect its key.
+ * database: of a change only its table is read, and of an effect its key. Messages of one transaction differ in their place alone, which is left
+ * out. Those that are in no transaction end a read as well, and may be all that there is: of these the place is read.
  */
 const PEEK_SQL = `
 WITH said AS (
@@ -54,15 +60,25 @@ WITH said AS (
     CASE get_byte(d.data, 0)
       WHEN 66 THEN d.data WHEN 67 THEN d.data WHEN 84 THEN d.data
       WHEN 82 THEN substr(d.data, 1, 140)
-      WHEN 77 THEN CASE WHEN substr(d.data, 11, ${MESSAGE_PREFIX.length}) = '${MESSAGE_PREFIX}'::bytea THEN substr(d.data, 1, 1024) END
+      WHEN 77 THEN CASE WHEN substr(d.data, 11, ${MESSAGE_PREFIX.length}) = '${MESSAGE_PREFIX}'::bytea
+        THEN substr(d.data, 1, 2) || '\\x0000000000000000'::bytea || substr(d.data, 11, 1014) END
       WHEN 73 THEN CASE WHEN substr(d.data, 2, 4) = effects.oid THEN substr(d.data, 1, 1024) END
-    END AS detail
+      WHEN 68 THEN CASE WHEN substr(d.data, 2, 4) = effects.oid THEN substr(d.data, 1, 1) END
+    END AS detail,
+    CASE WHEN get_byte(d.data, 0) = 77 AND get_byte(d.data, 1) = 0 THEN d.lsn END AS place
   FROM (SELECT decode(lpad(to_hex(coalesce(to_regclass($4)::oid, 0::oid)::bigint), 8, '0'), 'hex') AS oid) effects,
     pg_logical_slot_peek_binary_changes($1, $2::pg_lsn, ${BATCH_MESSAGES}, 'proto_version', '1', 'publication_names', $3, 'messages', 'true')
       WITH ORDINALITY AS d (lsn, xid, data, ord)
+), put AS (
+  SELECT xid, kind, relation, detail, count(*) AS n, min(ord) AS ord, max(place) AS place FROM said GROUP BY xid, kind, relation, detail
+), bounded AS (
+  SELECT xid, kind, relation, n, ord, place, CASE WHEN kind IN (73, 77) AND detail IS NOT NULL
+      AND row_number() OVER (PARTITION BY xid::text, kind, detail IS NULL ORDER BY ord) > CASE kind WHEN 73 THEN ${MOST_KEYS} ELSE ${MOST_MESSAGES} END
+    THEN substr(detail, 1, 1) ELSE detail END AS detail
+  FROM put
 )
-SELECT xid::text, chr(kind), encode(relation, 'hex'), encode(detail, 'hex'), count(*)
-FROM said GROUP BY xid, kind, relation, detail ORDER BY min(ord)`;
+SELECT xid::text, chr(kind), encode(relation, 'hex'), encode(detail, 'hex'), sum(n), max(place)::text
+FROM bounded GROUP BY xid, kind, relation, detail ORDER BY min(ord)`;
 
 export interface Peek {
   readonly slot: string;
@@ -84,41 +100,49 @@ export async function peek(
   { slot, upTo, publications, effects }: Peek,
   signal: AbortSignal,
 ): Promise<readonly Decoded[]> {
-  const [result] = await session.run(
-    [{ text: PEEK_SQL, values: [slot, upTo, publications.join(','), effects] }],
-    signal,
-  );
-  return (result?.rows ?? []).map(([xid, kind, relation, detail, count]) => ({
+  const values = [slot, upTo, publications.join(','), effects];
+  const [result] = await runFixed(session, [{ text: PEEK_SQL, values }], signal);
+  return (result?.rows ?? []).map(([xid, kind, relation, detail, count, place]) => ({
     xid: xid ?? '',
     kind: kind ?? '',
     relation: relation ?? null,
     detail: detail ?? null,
     count: Number(count),
+    place: place ?? null,
   }));
 }
 
 /** The database may forget what lies before. Going back is not possible, and not needed: another reader was further. */
 export async function advance(session: PostgresSession, slot: string, to: string, signal: AbortSignal): Promise<void> {
   try {
-    await session.run([{ text: 'SELECT pg_replication_slot_advance($1, $2::pg_lsn)', values: [slot, to] }], signal);
+    await runFixed(
+      session,
+      [{ text: 'SELECT pg_replication_slot_advance($1, $2::pg_lsn)', values: [slot, to] }],
+      signal,
+    );
   } catch (error) {
     if (sqlState(error) !== '55000') throw error;
   }
 }
 
-/** @throws CountersignError CONFIG_INVALID with what an administrator has to do */
+/**
+ * @returns where it begins, an LSN; undefined where it is there already
+ * @throws CountersignError CONFIG_INVALID with what an administrator has to do
+ */
 export async function createSlot(
   session: PostgresSession,
   slot: string,
   tool: string,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string | undefined> {
   await assertLogical(session, tool, signal);
   try {
-    await session.run([{ text: `SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, values: [slot] }], signal);
+    const text = `SELECT lsn FROM pg_create_logical_replication_slot($1, 'pgoutput')`;
+    const [made] = await runFixed(session, [{ text, values: [slot] }], signal);
+    return made?.rows[0]?.[0] ?? undefined;
   } catch (error) {
     // Another worker has just made it.
-    if (sqlState(error) === '42710') return;
+    if (sqlState(error) === '42710') return undefined;
     if (sqlState(error) === '42501')
       throw mayNot(tool, 'make a replication slot', 'ALTER ROLE <role> REPLICATION;', error);
     if (sqlState(error) === '53400') {
@@ -135,7 +159,7 @@ export async function createSlot(
 
 export async function dropSlot(session: PostgresSession, slot: string, signal: AbortSignal): Promise<void> {
   try {
-    await session.run([{ text: 'SELECT pg_drop_replication_slot($1)', values: [slot] }], signal);
+    await runFixed(session, [{ text: 'SELECT pg_drop_replication_slot($1)', values: [slot] }], signal);
   } catch (error) {
     if (sqlState(error) !== '42704') throw error;
   }
@@ -143,7 +167,8 @@ export async function dropSlot(session: PostgresSession, slot: string, signal: A
 
 /** @throws CountersignError CONFIG_INVALID where the server's log says nothing of rows */
 export async function assertLogical(session: PostgresSession, tool: string, signal: AbortSignal): Promise<void> {
-  const [result] = await session.run([{ text: `SELECT current_setting('wal_level'), pg_is_in_recovery()` }], signal);
+  const text = `SELECT current_setting('wal_level'), pg_is_in_recovery()`;
+  const [result] = await runFixed(session, [{ text }], signal);
   const [level, standby] = result?.rows[0] ?? [];
   if (standby === 't') {
     throw new CountersignError('CONFIG_INVALID', `The radar of ${tool} cannot watch a standby.`, {

@@ -7,12 +7,13 @@ import { locking, unless } from './locking.js';
 import { mayNot } from './slot.js';
 import { IS_RADAR_TRIGGER, RADAR_TRIGGER, TRIGGER_SOURCE } from './trigger-source.js';
 
+/** With the rights of its owner, so that writing to the log can be taken from everybody else. */
 function createFunction(name: string): string {
-  return `CREATE OR REPLACE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql AS $radar$${TRIGGER_SOURCE}$radar$`;
+  return `CREATE OR REPLACE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $radar$${TRIGGER_SOURCE}$radar$`;
 }
 
 function hasFunction(name: string): string {
-  return `EXISTS (SELECT FROM pg_proc f WHERE f.oid = to_regprocedure(${pg.escapeLiteral(`${name}()`)}) AND f.prosrc = $radar$${TRIGGER_SOURCE}$radar$)`;
+  return `EXISTS (SELECT FROM pg_proc f WHERE f.oid = to_regprocedure(${pg.escapeLiteral(`${name}()`)}) AND f.prosecdef AND f.prosrc = $radar$${TRIGGER_SOURCE}$radar$)`;
 }
 
 /** ALWAYS: also for a session that plays the part of a replica. */
