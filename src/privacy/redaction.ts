@@ -129,6 +129,10 @@ export class Redactor implements Marking {
     return this.#pointers.reduce<Json>((value, pointer) => markAt(value, pointer, mark), input) as JsonObject;
   }
 
+  isField(name: string): boolean {
+    return this.#fields.has(name);
+  }
+
   /** Whether a path of a difference leads to a field, or below one. */
   leadsToField(path: string): boolean {
     return tokensOf(path).some((token) => this.#fields.has(token));
