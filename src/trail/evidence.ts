@@ -10,7 +10,7 @@ import type { Problems } from './report.js';
 import type { SignatureTimes } from './signatures.js';
 
 /** What an entry is about, as far as it can be told from the entry alone. */
-export type OpenedEvidence = { readonly problem: TrailProblem } | { readonly receipt?: ReceiptClaims };
+type OpenedEvidence = { readonly problem: TrailProblem } | { readonly receipt?: ReceiptClaims };
 
 /** Compares evidence with the entry's digest, and a receipt with what the entry says of it. */
 export async function openEvidence(
