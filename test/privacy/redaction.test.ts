@@ -70,6 +70,13 @@ describe('a redacted proposal', () => {
     expect(redacted.expect).toBe(`post.x.email == "${set.email}"`);
   });
 
+  test('holds nothing of a field whose name is written otherwise', () => {
+    const redacted = acme.proposal(
+      proposal({ set: { EMail: 'ada@example.com' }, rows: [{ EMAIL: 'eve@example.com' }] }),
+    );
+    expect(JSON.stringify(redacted)).not.toMatch(/ada@|eve@/);
+  });
+
   test('has equal digests for equal values of a tenant’s tool, and others for every other tenant, tool and key', () => {
     const of = (by: Redaction, tenant: string, tool: string, email: string) =>
       by.of(tenant, tool)?.proposal(proposal({ email })).input['email'];
@@ -301,6 +308,17 @@ describe('on a real ledger', () => {
   test('a failure that quotes a value is recorded without it', async () => {
     const outcome = await ended(bot, rename(2, `${NEEDLE} 3`));
     expect(outcome.status).toBe('failed');
+    expect(await ledgerText()).not.toContain(NEEDLE);
+  });
+
+  test('what is proposed to a tool that there is not is recorded as if it were for any of them', async () => {
+    const outcome = await ended(bot, rename(3, `${NEEDLE} lost`, { tool: 'shop-database' }));
+    expect(outcome).toMatchObject({ status: 'denied', error: { code: 'UNKNOWN_TOOL' } });
+    const record = await stack.ledger.archive.action('acme', 'rename-3');
+    expect(record?.proposal?.input).toMatchObject({
+      where: { id: 3 },
+      set: { name: expect.stringMatching(/^redacted:/) as string },
+    });
     expect(await ledgerText()).not.toContain(NEEDLE);
   });
 
