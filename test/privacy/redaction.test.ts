@@ -159,10 +159,8 @@ describe('a recorded outcome', () => {
       long,
     ];
     const told = texts.map((reason) => acme.record({ ...base, reason }, proposal(secrets)).outcome.reason);
-    for (const [n, text] of told.entries()) {
-      expect(text, texts[n]).toContain('redacted:');
-      for (const part of ['neil', account.slice(0, 5), account.slice(-5)]) expect(text, texts[n]).not.toContain(part);
-    }
+    const parts = ['neil', account.slice(0, 5), account.slice(-5)];
+    expect(told.filter((text) => !text.includes('redacted:') || parts.some((part) => text.includes(part)))).toEqual([]);
     // What only looks like it is left alone.
     const plain = 'Done and verified: 3 checks hold, 4711.';
     expect(acme.record({ ...base, reason: plain }, proposal(secrets)).outcome.reason).toBe(plain);
@@ -188,7 +186,8 @@ describe('a recorded outcome', () => {
       proposal({ where: { email: 'annsmith' } }),
     );
     expect(JSON.stringify(outcome)).not.toMatch(/annsmith|bob/);
-    const [key] = Object.keys((outcome.post?.state as { users: object }).users);
+    const { users } = (outcome.post as { state: unknown }).state as { users: object };
+    const [key] = Object.keys(users);
     expect(outcome.delta?.patch[0]?.path).toBe(`/users/${key}/plan`);
     expect(Object.keys(outcome.post?.state as object)).toEqual(['users']);
   });

@@ -136,12 +136,15 @@ test('the same text is read alike: numbers, and what is none', async () => {
     (line) => line.replace('"seq":2,', '"seq":2,"__proto__":1,'),
     (line) => line.replace('"seq":2,', '"seq":2.5,'),
   ];
+  const differing: number[] = [];
   for (const [n, change] of variants.entries()) {
     const lines = honest.lines.map((line) => (line.startsWith('{"type":"entry","seq":2,') ? change(line) : line));
     expect(lines).not.toEqual(honest.lines);
     const read = { ...honest, lines };
-    expect(placesOf(await verified(read, `variant-${n}`)), String(n)).toEqual(placesOf(await ours(read)));
+    const [said, here] = [placesOf(await verified(read, `variant-${n}`)), placesOf(await ours(read))];
+    if (JSON.stringify(said) !== JSON.stringify(here)) differing.push(n);
   }
+  expect(differing).toEqual([]);
 });
 
 test('a line of an anchor that is none is told by its number', async () => {

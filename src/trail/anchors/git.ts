@@ -29,11 +29,13 @@ export function gitAnchor({ name: given = 'git', repository, remote }: GitAnchor
   const git = async (signal: AbortSignal, ...args: string[]): Promise<string> => {
     const safe = ['-C', repository, ...off.flatMap((setting) => ['-c', setting])];
     const env = { ...process.env, GIT_TERMINAL_PROMPT: '0' };
-    try {
-      return (await run('git', [...safe, ...args], { signal, timeout: COMMAND_MS, env })).stdout.trim();
-    } catch (error) {
-      throw new Error(whyFailed(error as FailedCommand));
-    }
+    const { stdout } = await run('git', [...safe, ...args], { signal, timeout: COMMAND_MS, env }).catch(
+      (failed: FailedCommand) => {
+        // What failed has the command with it.
+        throw new Error(whyFailed(failed));
+      },
+    );
+    return stdout.trim();
   };
   let before: Promise<unknown> = Promise.resolve();
   const put: Anchor['put'] = async (checkpoint, signal) => {
