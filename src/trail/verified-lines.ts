@@ -3,11 +3,11 @@ import { CountersignError } from '../action/errors.js';
 import type { TrailLine } from './format.js';
 import type { TrailKeys } from './keys.js';
 import type { TrailProblem } from './problems.js';
-import { Verification } from './verify-lines.js';
+import { TrailVerification } from './verify-lines.js';
 
 /** What a line has wrong may be known with a later one only: nothing counts before the end. @throws CountersignError TRAIL_BROKEN */
 export async function* verifiedLines(lines: AsyncIterable<TrailLine>, keys: TrailKeys): AsyncGenerator<TrailLine> {
-  const verification = new Verification(keys);
+  const verification = new TrailVerification(keys);
   for await (const line of lines) {
     await verification.take(JSON.stringify(line));
     if (verification.problem !== undefined) throw broken(verification.problem);

@@ -30,14 +30,14 @@ export async function verifyTrail(
   lines: AsyncIterable<string>,
   { keys, anchors = [], checkTimestamp, overdueBefore }: VerifyTrailOptions,
 ): Promise<TrailReport> {
-  const verification = new Verification(keys, checkTimestamp);
+  const verification = new TrailVerification(keys, checkTimestamp);
   await verification.expect(anchors);
   for await (const line of lines) await verification.take(line);
   return verification.finish(overdueBefore);
 }
 
 /** Takes the lines one after another. What they come to is known at the end, and what is wrong with one as soon as it was taken. */
-export class Verification {
+export class TrailVerification {
   readonly #keys: TrailKeys;
   readonly #times: SignatureTimes;
   readonly #problems = new Problems();

@@ -111,10 +111,8 @@ test('whoever can write to the ledger cannot have it believed that a place has w
 test('a worker is not taken for dead while an anchor takes its time', async () => {
   const [tenant = ''] = await tenantsWithTrail(1);
   const environment = new MockActivityEnvironment();
-  let beat = (): void => {};
-  const heard = new Promise<void>((resolve) => (beat = resolve));
-  environment.on('heartbeat', () => beat());
-  const slow = anchor('slow', ({ tenant: whose }) => (whose === tenant ? heard : Promise.resolve()));
+  const heard = () => new Promise<void>((resolve) => environment.once('heartbeat', () => resolve()));
+  const slow = anchor('slow', ({ tenant: whose }) => (whose === tenant ? heard() : Promise.resolve()));
   await environment.run(() => checkpointTrails({ ledger, keyring, anchors: [slow] } as never));
   expect(slow.kept).toContainEqual(expect.objectContaining({ tenant }));
 });
