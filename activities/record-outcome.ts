@@ -5,7 +5,7 @@ import type { Cause } from '../src/action/decision.js';
 import { digest } from '../src/action/json.js';
 import { holdSettlementOf } from '../src/action/limits.js';
 import type { ApprovalRecord, Check, Outcome, OutcomeStatus, StepTimings } from '../src/action/outcome.js';
-import type { ReceiptClaims } from '../src/action/receipt.js';
+import { UNAUTHENTICATED, type ReceiptClaims } from '../src/action/receipt.js';
 import type { StepDigest } from '../src/action/step-digest.js';
 import { NAME_PATTERN } from '../src/action/proposal.js';
 import type { Delta, Snapshot } from '../src/action/snapshot.js';
@@ -17,9 +17,6 @@ import type { Dependencies } from './deps.js';
 import type { Author } from './author.js';
 import { editOf } from './edits.js';
 import { workflowIdentity } from './step.js';
-
-/** The chain of receipts for refusals whose tenant could not be verified: a forger must not write into a real tenant's chain. */
-const UNAUTHENTICATED = '_unauthenticated';
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 

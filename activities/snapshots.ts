@@ -1,6 +1,6 @@
 /** Captures states. Those too large for history are kept in the ledger. */
 import { CountersignError } from '../src/action/errors.js';
-import { digest, type Json } from '../src/action/json.js';
+import { digest } from '../src/action/json.js';
 import { EMPTY_SNAPSHOT, type Snapshot, type State } from '../src/action/snapshot.js';
 import type { CaptureOptions, Tool } from '../src/tools/tool.js';
 import { takeSample, takeSnapshot } from '../src/verify/index.js';
@@ -50,20 +50,27 @@ export async function keep(
 }
 
 /**
- * Loads the whole state of a snapshot, from the snapshot itself or, where it is too large for history or redacted, from the ledger.
+ * Loads the whole state of a snapshot, from the snapshot itself or, where it is too large for history or redacted, from the ledger. The digest is sealed
+ * and the ledger is not: what it has under the digest counts only where it is what the digest is of.
  *
- * @throws CountersignError NOT_FOUND; PAYLOAD_KEY_UNKNOWN, PAYLOAD_INVALID
+ * @throws CountersignError NOT_FOUND, RECEIPTS_BROKEN; PAYLOAD_KEY_UNKNOWN, PAYLOAD_INVALID
  */
 export async function recall(
   tenant: string,
   { state, digest: expected }: Snapshot,
   { ledger, redaction }: Pick<Dependencies, 'ledger' | 'redaction'>,
 ): Promise<State> {
-  const isWhole = (body: Json): boolean => redaction === undefined || digest(body) === expected;
-  if (state !== undefined && isWhole(state)) return state;
+  if (state !== undefined && (redaction === undefined || digest(state) === expected)) return state;
   // It is the same for everybody, so whoever stored it first may have been erased.
   if (expected === EMPTY_SNAPSHOT.digest) return {};
   const body = await ledger.content.getSnapshot(tenant, expected);
   if (body === undefined) throw new CountersignError('NOT_FOUND', `The ledger has no snapshot ${expected}.`);
-  return (isWhole(body) ? body : await redaction?.unseal(tenant, body)) as State;
+  if (digest(body) === expected) return body as State;
+  const opened = await redaction?.unseal(tenant, body);
+  if (opened !== undefined && digest(opened) === expected) return opened as State;
+  throw new CountersignError('RECEIPTS_BROKEN', `What the ledger has as the state ${expected} is another one.`, {
+    field: 'snapshot',
+    expected: 'the state that was captured',
+    fix: 'Find out who can write to the ledger, and look at the system itself.',
+  });
 }

@@ -1,9 +1,9 @@
 /** Step 8, `verify`: compares the real system with what was promised, settles the holds and signs the receipt. */
-import { CountersignError, type ErrorView } from '../src/action/errors.js';
+import { asCountersignError, CountersignError, type ErrorView } from '../src/action/errors.js';
 import { planOf, type GrantClaims, type Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
 import type { Check } from '../src/action/outcome.js';
-import { EMPTY_DELTA, EMPTY_SNAPSHOT } from '../src/action/snapshot.js';
+import { EMPTY_DELTA, EMPTY_SNAPSHOT, type Snapshot, type State } from '../src/action/snapshot.js';
 import type { Execution } from '../src/tools/tool.js';
 import { openGrant } from '../src/trust/index.js';
 import { allHold, verifyEffect } from '../src/verify/index.js';
@@ -165,10 +165,10 @@ async function compare(
   plan: Plan,
   deps: Dependencies,
 ): Promise<Verdict> {
-  const { tenant } = workflowIdentity();
   const read = readInput(sealedProposal(request), deps);
-  const [pre, post] = [await recall(tenant, plan.pre, deps), await recall(tenant, snapshot, deps)];
-  const observed = { read, plan, pre, post, snapshot, delta, unsampled, execution };
+  const states = await statesOf(plan.pre, snapshot, deps);
+  if ('lost' in states) return { ...states.lost, result: execution.result };
+  const observed = { read, plan, ...states, snapshot, delta, unsampled, execution };
   const found = await verifyEffect(verificationOf(observed, deps));
   const checks = found.map((check) =>
     Object.hasOwn(waited, check.name) ? { ...check, detail: waited[check.name] as string } : check,
@@ -178,6 +178,22 @@ async function compare(
     delta,
     result: execution.result,
   });
+}
+
+/** What was captured. `lost`: the ledger has it no more, or has something else in its place, and nothing can be compared with what was promised. */
+async function statesOf(
+  pre: Snapshot,
+  post: Snapshot,
+  deps: Dependencies,
+): Promise<{ readonly pre: State; readonly post: State } | { readonly lost: Pick<Verdict, 'status' | 'error'> }> {
+  const { tenant } = workflowIdentity();
+  try {
+    return { pre: await recall(tenant, pre, deps), post: await recall(tenant, post, deps) };
+  } catch (thrown) {
+    const error = asCountersignError(thrown);
+    if (error.retryable || error.code === 'INTERNAL') throw error;
+    return { lost: { status: 'unknown', error: unverified(`it cannot be verified: ${error.message}`) } };
+  }
 }
 
 /** Runs the semantic check last, once, and only when all other checks hold: it can only turn a success into a mismatch. */
@@ -229,12 +245,8 @@ function unjudgeable(): CountersignError {
   });
 }
 
-function unverified(): CountersignError {
-  return new CountersignError(
-    'EFFECT_UNKNOWN',
-    'The effect was reported, but the system could not be read again to verify it.',
-    {
-      fix: 'Check the system by hand; the pre-state is in the record.',
-    },
-  );
+function unverified(why = 'the system could not be read again to verify it.'): CountersignError {
+  return new CountersignError('EFFECT_UNKNOWN', `The effect was reported, but ${why}`, {
+    fix: 'Check the system by hand; the pre-state is in the record.',
+  });
 }

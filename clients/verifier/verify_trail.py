@@ -3,26 +3,17 @@
 
     python verify_trail.py acme.jsonl --keys public-keys.json [--anchors anchored.jsonl ...] [--json]
 
-It shares no code with Countersign: docs/trail.md describes the formats. It needs Python 3.11 and the package `cryptography`. It exits
-with 0 when everything verifies and with 1 when something does not; `problems` names what, and where. `openGrants` were used by actions
+It shares no code with Countersign: docs/trail.md describes the formats. It needs `trail_signatures.py` beside it, Python 3.11 and the package
+`cryptography`. It exits with 0 when everything verifies and with 1 when something does not; `problems` names what, and where. `openGrants` were used by actions
 that have no receipt. Time stamps beside anchors are counted and not checked: `openssl ts -verify` and `countersign trail verify` do that.
 """
 import argparse
-import base64
-import hashlib
 import json
-import re
 import sys
-from datetime import datetime
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from trail_signatures import COUNT, TEXT, UNREADABLE, Keys, Times, digest, lines_of, load, node_hash, open_evidence, read_anchor, read_entry, sha256, text_of
 
 FORMAT = "countersign-trail/1"
-COMPACT = re.compile(r"(([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+))\.([A-Za-z0-9_-]{85}[AQgw])")
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
-TEXT, COUNT = (lambda value: isinstance(value, str)), (lambda value: type(value) is int and value >= 0)
 LINES = {
     "trail": {"format": lambda value: value == FORMAT, "tenant": TEXT},
     "entry": {"seq": lambda value: COUNT(value) and value > 0, "hash": TEXT, "entry": TEXT, "evidence": TEXT},
@@ -30,80 +21,15 @@ LINES = {
 }
 
 
-def sha256(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()
-
-
-def digest(data: bytes) -> str:
-    return "sha256:" + sha256(data).hex()
-
-
-def node_hash(left: bytes, right: bytes) -> bytes:
-    return sha256(b"\x01" + left + right)
-
-
-def unpadded(text: str) -> bytes:
-    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != text:
-        raise ValueError("not canonical base64url")
-    return data
-
-
 def read_line(text: str) -> dict | None:
     """A line of an export; None when it is none."""
     try:
-        line = json.loads(text)
+        line = load(text)
         members = LINES[line["type"]]
         fits = all(members[name](value) for name, value in line.items() if name != "type")
         return line if fits and set(members) - set(line) <= {"evidence"} else None
     except UNREADABLE:
         return None
-
-
-def read_entry(text: str) -> dict | None:
-    """What an entry says; None when the text is none."""
-    try:
-        body = json.loads(text)
-        grants = body.get("grants", [])
-        texts = all(TEXT(text) for text in (body["tenant"], body["kind"], body["at"], body["subject"], *(grant["jti"] for grant in grants)))
-        linked = (body["prev"] is None or DIGEST.fullmatch(body["prev"])) and DIGEST.fullmatch(body["digest"])
-        numbers = (body["seq"], body.get("receipt", 1), *(grant.get("entry", 1) for grant in grants))
-        counted = all(COUNT(number) and number > 0 for number in numbers) and (body["kind"] != "grant_used" or len(grants) == 1)
-        return body if texts and linked and counted and body["v"] == 1 else None
-    except UNREADABLE:
-        return None
-
-
-class Keys:
-    """Public keys of receipts by RFC 7638 thumbprint, each with the times between which it was good."""
-
-    def __init__(self, text: str) -> None:
-        self.keys: dict[str, Ed25519PublicKey] = {}
-        self.periods: dict[str, dict[str, float]] = {}
-        for jwk in json.loads(text)["receipt"]:
-            if "d" in jwk or jwk.get("kty") != "OKP" or jwk.get("crv") != "Ed25519":
-                raise ValueError("a key is no public Ed25519 key")
-            named = json.dumps({"crv": "Ed25519", "kty": "OKP", "x": jwk["x"]}, separators=(",", ":"))
-            kid = base64.urlsafe_b64encode(sha256(named.encode())).rstrip(b"=").decode()
-            self.keys[kid] = Ed25519PublicKey.from_public_bytes(unpadded(jwk["x"]))
-            times = [name for name in ("notBefore", "notAfter", "revokedAt") if name in jwk]
-            self.periods[kid] = {name: datetime.fromisoformat(jwk[name]).timestamp() for name in times}
-
-    def open(self, token: str, kind: str) -> tuple[str, dict]:
-        """The key id and the claims of a token that verifies. Raises ValueError."""
-        if (match := COMPACT.fullmatch(token)) is None:
-            raise ValueError("no compact JWS with an Ed25519 signature")
-        signed, head, payload, signature = match.groups()
-        header = json.loads(unpadded(head))
-        if set(header) != {"alg", "typ", "kid"} or (header["alg"], header["typ"]) != ("EdDSA", f"countersign-{kind}+jwt"):
-            raise ValueError(f"not the header of a {kind}")
-        if header["kid"] not in self.keys:
-            raise ValueError("signed by a key that is not known")
-        try:
-            self.keys[header["kid"]].verify(unpadded(signature), signed.encode())
-        except InvalidSignature:
-            raise ValueError("the signature does not verify") from None
-        return header["kid"], json.loads(unpadded(payload))
 
 
 class Verification:
@@ -115,13 +41,13 @@ class Verification:
         # The right edge of the Merkle tree (RFC 6962, 2.1): roots of its complete subtrees, largest first.
         self.size, self.peaks = 0, []
         self.anchors: dict[int, list[tuple[int, dict]]] = {}
-        self.revoked, self.vouchers = [], []
+        self.times = Times(keys, self.report)
         self.granted: dict[str, dict[str, int]] = {}
         self.open: dict[int, dict] = {}
         for number, jws in enumerate(anchors, 1):
             try:
-                claims = keys.open(jws, "checkpoint")[1]
-                self.anchors.setdefault(claims["size"], []).append((number, claims))
+                kid, claims = keys.open(jws, "checkpoint")
+                self.anchors.setdefault(claims["size"], []).append((number, kid, claims))
             except UNREADABLE as error:
                 self.report("anchor_signature", number, str(error))
 
@@ -170,10 +96,10 @@ class Verification:
         self.grow(sha256(leaf))
         self.take_evidence(body, evidence)
         self.take_grants(body)
-        for number, claims in self.anchors.get(self.last[0], []) if self.comparable else []:
+        for number, kid, claims in self.anchors.get(self.last[0], []) if self.comparable else []:
             if claims["tenant"] == self.tenant and self.fits(claims):
                 self.anchored += 1
-                self.vouchers.append((claims["size"], claims["iat"]))
+                self.times.vouch(kid, claims["size"], claims["iat"], True)
             elif claims["tenant"] == self.tenant:
                 self.report("fork", claims["size"], f"anchor {number} was made over other entries")
 
@@ -192,30 +118,22 @@ class Verification:
     def take_evidence(self, body: dict, evidence: str | None) -> None:
         if evidence is None:
             self.withheld += 1
-        elif digest(evidence.encode()) != body["digest"]:
-            self.report("evidence", body["seq"], "the evidence is not what the digest is of")
-        elif body["kind"] == "receipt":
-            self.take_receipt(body, evidence)
+        else:
+            code, told, claims = open_evidence(self.keys, body, evidence)
+            self.report(code, body["seq"], told, code is not None)
+            if claims:
+                linked = claims["seq"] != self.receipt[0] + 1 or claims["prev"] == self.receipt[1]
+                self.report("receipt_link", body["seq"], "the receipt does not name the one before it", not linked)
+                self.times.judge(told, claims["iat"], body["seq"])
         if "receipt" in body:
             self.report("receipt_missing", body["seq"], "a receipt has no entry", body["receipt"] != self.receipt[0] + 1)
             self.receipt = (body["receipt"], body["digest"])
 
-    def take_receipt(self, body: dict, jws: str) -> None:
-        seq = body["seq"]
-        try:
-            kid, claims = self.keys.open(jws, "receipt")
-        except UNREADABLE as error:
-            return self.report("receipt_signature", seq, str(error))
-        about = ("/" + body["subject"]).endswith("/" + claims["actionId"])
-        if (claims["tenant"], claims["seq"]) != (body["tenant"], body.get("receipt")) or not about:
-            self.report("receipt_place", seq, "the receipt is of another tenant, action or number")
-        elif claims["seq"] == self.receipt[0] + 1 and claims["prev"] != self.receipt[1]:
-            self.report("receipt_link", seq, "the receipt does not name the one before it")
-        self.judge(kid, claims["iat"], seq)
-
     def take_grants(self, body: dict) -> None:
+        if "grants" not in body:  # It ends no action.
+            return
         seq, entered, own = body["seq"], self.granted.get(body["subject"], {}), body["kind"] == "grant_used"
-        named = {grant["jti"]: grant.get("entry", seq) for grant in body.get("grants", []) if own or "entry" in grant}
+        named = {grant["jti"]: grant.get("entry", seq) for grant in body["grants"] if own or "entry" in grant}
         wrong = not named.keys().isdisjoint(entered) if own else "receipt" in body and named != entered
         self.report("grant_entry", seq, "a grant has two entries, or the receipt does not name the one it has", wrong)
         if own:
@@ -238,41 +156,25 @@ class Verification:
             return self.report("checkpoint_order", size, "the checkpoint is repeated or older than what is before it")
         self.report("checkpoint_link", size, "the checkpoint does not name the one before it", claims["prev"] != named)
         self.checkpoint = (size, digest(jws.encode()))
-        self.judge(kid, claims["iat"], size)
+        self.times.judge(kid, claims["iat"], size)
         if size > seq:
             self.report("truncated", size, f"the checkpoint covers {size} entries, there are {seq}")
         elif self.comparable and self.fits(claims):
             self.covered = size
-            if "revokedAt" not in self.keys.periods[kid]:
-                self.vouchers.append((size, claims["iat"]))
+            self.times.vouch(kid, size, claims["iat"], False)
         elif self.comparable:
             self.comparable = False
             self.report("root", size, f"entries {before + 1} to {size} are not all those that were signed")
-
-    def judge(self, kid: str, iat: int, at: int) -> None:
-        """A signature's time, as what was signed says it. Whoever stole a key can write any: see `finish`."""
-        period = self.keys.periods[kid]
-        if not period.get("notBefore", iat) <= iat <= period.get("notAfter", iat):
-            self.report("key_period", at, f"the key {kid} was not good then")
-        elif "revokedAt" in period:
-            self.revoked.append((at, period["revokedAt"]))
 
     def finish(self) -> dict:
         self.report("end", self.last[0], "the file ends without its end", not self.ended)
         for size, anchors in self.anchors.items():
             # A file of anchors may be about many tenants.
-            if size > self.last[0] and any(claims["tenant"] == self.tenant for _, claims in anchors):
+            if size > self.last[0] and any(claims["tenant"] == self.tenant for _, _, claims in anchors):
                 self.report("truncated", size, f"an anchor covers {size} entries, there are {self.last[0]}")
-        for at, since in self.revoked:
-            if not any(size >= at and iat < since for size, iat in self.vouchers):
-                self.report("key_revoked", at, "signed with a revoked key, and nothing shows that it was before")
+        self.times.finish()
         told = {name: getattr(self, name) for name in ("tenant", "entries", "checkpoints", "covered", "withheld", "problems")}
         return {"ok": not self.problems, **told, "anchors": self.anchored, "openGrants": list(self.open.values())}
-
-
-def text_of(name: str) -> str:
-    with open(name, encoding="utf-8", newline="\n") as file:
-        return file.read()
 
 
 def main() -> int:
@@ -282,9 +184,9 @@ def main() -> int:
     parser.add_argument("--anchors", nargs="*", default=[], help="files of checkpoints that were kept elsewhere")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args()
-    anchors = [json.loads(line) for name in options.anchors for line in text_of(name).splitlines()]
+    anchors = [read_anchor(line) for name in options.anchors for line in lines_of(name)]
     verification = Verification(Keys(text_of(options.keys)), [line["jws"] for line in anchors])
-    for line in text_of(options.file).removesuffix("\n").split("\n"):
+    for line in lines_of(options.file):
         verification.take(line)
     report = verification.finish() | {"timestampsUnchecked": sum("timestamp" in line for line in anchors)}
     told = {name: value for name, value in report.items() if name != "problems"}

@@ -4,6 +4,9 @@ import type { OutcomeStatus } from './outcome-status.js';
 import type { ActionType, DecisionEffect } from './decision.js';
 import type { StepDigest } from './step-digest.js';
 
+/** The chain of receipts for refusals whose tenant could not be verified: a forger must not write into a real tenant's chain. */
+export const UNAUTHENTICATED = '_unauthenticated';
+
 /** The claims of the receipt's JWS. */
 export interface ReceiptClaims {
   readonly v: 1;

@@ -24,5 +24,5 @@ export async function openRedaction(
     throw configInvalid(`privacy.redaction.tools.${unknown}`, `for one of the tools: ${tools?.join(', ')}`);
   }
   const keys = await loadPayloadKeys({ env: {}, file: rules.keysFile, production: isProduction() });
-  return new Redaction(requiredKeys(keys), rules.tools, subjects);
+  return new Redaction(requiredKeys(keys), rules.tools, subjects, tools);
 }

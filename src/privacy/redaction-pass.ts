@@ -5,10 +5,10 @@ import type { Outcome } from '../action/outcome.js';
 import type { Proposal } from '../action/proposal.js';
 import { isRedacted } from '../action/redacted.js';
 import type { PatchOperation, Snapshot } from '../action/snapshot.js';
+import { pointerOf, tokensOf } from '../tools/http/pointer.js';
+import { longestFirst, SHORTEST_REPLACED, spellingsOf, withoutQuoted, type Replacements } from './quoted-values.js';
 import { eachScalar, markFields, type Redactions } from './redaction-rules.js';
-
-/** A shorter text occurs in others by chance. Characters. */
-const SHORTEST_REPLACED = 4;
+import { RowNames } from './row-names.js';
 
 const PLAIN_WORD = /^[A-Za-z_]+$/;
 const NO_FIELDS: ReadonlySet<string> = new Set();
@@ -22,6 +22,7 @@ export interface Marking {
   fields(value: Json, changes: Redactions): Json;
   /** An input with what the pointers lead to changed. */
   input(input: JsonObject, mark: (value: Json) => Json): JsonObject;
+  isField(name: string): boolean;
   /** Whether a path of a difference leads to a field, or below one. */
   leadsToField(path: string): boolean;
 }
@@ -34,8 +35,8 @@ type Seen = Partial<Pick<Outcome, 'facts' | 'pre' | 'post' | 'delta' | 'result'>
 
 export class RedactionPass {
   readonly #by: Marking;
-  /** Texts to what stands for them, the longest first. */
-  readonly #known: readonly (readonly [string, string])[];
+  readonly #known: Replacements;
+  readonly #rows: RowNames;
   readonly #changes: Redactions = {
     mark: (value) => this.#mark(value),
     text: (text) => this.#text(text),
@@ -49,19 +50,29 @@ export class RedactionPass {
       eachScalar(value, (scalar) => {
         const text = String(scalar);
         if (typeof scalar !== 'boolean' && text.length >= SHORTEST_REPLACED && !isRedacted(text))
-          known.set(text, by.token(scalar));
+          for (const spelled of spellingsOf(text)) known.set(spelled, by.token(scalar));
         return text;
       });
     const look = (value: unknown): void => {
       if (value !== undefined) by.fields(value as Json, { mark: learn, text: same, name: same });
     };
+    this.#rows = new RowNames(by);
     const preview = seen.preview ?? seen.facts?.preview;
     if (seen.proposal !== undefined) by.input(seen.proposal.input, learn);
     for (const value of [seen.proposal?.input, preview?.sample, preview?.rehearsal?.rows, seen.result]) look(value);
-    for (const snapshot of [seen.pre, seen.post]) for (const state of [snapshot?.state, snapshot?.sample]) look(state);
-    for (const { path, value } of seen.delta?.patch ?? [])
-      if (value !== undefined && by.leadsToField(path)) learn(value);
-    this.#known = [...known].sort(([one], [other]) => other.length - one.length || (one < other ? -1 : 1));
+    for (const snapshot of [seen.pre, seen.post]) {
+      for (const state of [snapshot?.state, snapshot?.sample]) {
+        look(state);
+        if (state !== undefined) this.#rows.learn(state);
+      }
+    }
+    for (const { path, value } of seen.delta?.patch ?? []) {
+      if (value === undefined) continue;
+      if (by.leadsToField(path)) learn(value);
+      else look(value);
+      this.#rows.learn({ [tokensOf(path).at(-1) ?? '']: value });
+    }
+    this.#known = longestFirst(known);
   }
 
   proposal(proposal: Proposal): Proposal {
@@ -138,9 +149,9 @@ export class RedactionPass {
     const { path, value, from } = operation;
     return withoutUndefined({
       ...operation,
-      path: this.#name(path),
+      path: this.#path(path),
       value: value === undefined ? undefined : this.#by.leadsToField(path) ? this.#mark(value) : this.#value(value),
-      from: from === undefined ? undefined : this.#name(from),
+      from: from === undefined ? undefined : this.#path(from),
     }) as PatchOperation;
   }
 
@@ -165,13 +176,17 @@ export class RedactionPass {
 
   #text(text: string): string {
     if (isRedacted(text)) return text;
-    return this.#known.reduce((left, [from, to]) => left.replaceAll(from, to), text);
+    return withoutQuoted(text, this.#known);
   }
 
-  /** Rows are named by their keys, which may be secret; a plain word is the name of a column. */
+  #path(path: string): string {
+    return this.#name(pointerOf(tokensOf(path).map((token) => this.#rows.renamed(token))));
+  }
+
+  /** Rows are named by their keys, which may be secret. A plain word that is no row's key is the name of a column. */
   #name(name: string): string {
     const known = this.#known.filter(([from]) => !PLAIN_WORD.test(from));
-    return known.reduce((left, [from, to]) => left.replaceAll(from, to), name);
+    return known.reduce((left, [from, to]) => left.replaceAll(from, to), this.#rows.renamed(name));
   }
 }
 

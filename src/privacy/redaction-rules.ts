@@ -26,7 +26,7 @@ export interface Redactions {
   readonly name: (name: string) => string;
 }
 
-/** Redactions what these fields name, however deep, and everything else. */
+/** Redacts what these fields name, however deep, and everything else. @param fields in lower case: whoever writes a name otherwise is refused, and recorded */
 export function markFields(value: Json, fields: ReadonlySet<string>, changes: Redactions): Json {
   const { mark, text, name: renamed } = changes;
   if (typeof value === 'string') return text(value);
@@ -35,7 +35,7 @@ export function markFields(value: Json, fields: ReadonlySet<string>, changes: Re
   return Object.fromEntries(
     Object.entries(value).map(([name, item]: [string, Json]) => [
       renamed(name),
-      fields.has(name) ? mark(item) : markFields(item, fields, changes),
+      fields.has(name.toLowerCase()) ? mark(item) : markFields(item, fields, changes),
     ]),
   );
 }

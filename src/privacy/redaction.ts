@@ -24,23 +24,38 @@ export class Redaction {
   readonly #codec: EncryptingCodec;
   readonly #subjects: Subjects;
   readonly #tools: ReadonlyMap<string, RedactionRules>;
+  readonly #known: ReadonlySet<string> | undefined;
+  readonly #all: RedactionRules;
 
-  constructor(keys: PayloadKeys, tools: Readonly<Record<string, RedactionRules>>, subjects: Subjects) {
+  /** @param known the names of the tools that there are. Default: nobody says */
+  constructor(
+    keys: PayloadKeys,
+    tools: Readonly<Record<string, RedactionRules>>,
+    subjects: Subjects,
+    known?: readonly string[],
+  ) {
     this.#keys = keys;
     this.#codec = new EncryptingCodec(keys);
     this.#subjects = subjects;
     this.#tools = new Map(Object.entries(tools));
+    this.#known = known && new Set(known);
+    this.#all = allOf([...this.#tools.values()]);
+  }
+
+  /** A name that no tool has may be meant for any: what was proposed to it is recorded too, and redacted as it would be for each of them. */
+  #rulesOf(tool: string): RedactionRules | undefined {
+    return this.#tools.get(tool) ?? (this.#known?.has(tool) === false ? this.#all : undefined);
   }
 
   /** Undefined where nothing of the tool is redacted. Of an action whose input is not at hand, nobody is known whom it is about. */
   of(tenant: string, tool: string): Redactor | undefined {
-    const rules = this.#tools.get(tool);
+    const rules = this.#rulesOf(tool);
     return rules && this.#redactor(rules, this.#keys, { tenant, tool });
   }
 
   /** As `of`, under a key of whomever the input is about, where the rules say where that stands. @throws CountersignError LEDGER_UNAVAILABLE */
   async about(tenant: string, { tool, input }: Pick<Proposal, 'tool' | 'input'>): Promise<Redactor | undefined> {
-    const rules = this.#tools.get(tool);
+    const rules = this.#rulesOf(tool);
     const subject = rules && subjectIn(input, rules);
     if (rules === undefined || subject === undefined) return this.of(tenant, tool);
     const [name] = this.namesOf(tenant, subject);
@@ -82,7 +97,7 @@ export class Redactor implements Marking {
   readonly #codec: EncryptingCodec;
 
   constructor({ fields = [], input = [] }: RedactionRules, key: Uint8Array, codec: EncryptingCodec) {
-    this.#fields = new Set(fields);
+    this.#fields = new Set(fields.map((name) => name.toLowerCase()));
     this.#pointers = input.map(tokensOf);
     this.#key = key;
     this.#codec = codec;
@@ -129,10 +144,24 @@ export class Redactor implements Marking {
     return this.#pointers.reduce<Json>((value, pointer) => markAt(value, pointer, mark), input) as JsonObject;
   }
 
+  isField(name: string): boolean {
+    return this.#fields.has(name.toLowerCase());
+  }
+
   /** Whether a path of a difference leads to a field, or below one. */
   leadsToField(path: string): boolean {
-    return tokensOf(path).some((token) => this.#fields.has(token));
+    return tokensOf(path).some((token) => this.isField(token));
   }
+}
+
+function allOf(rules: readonly RedactionRules[]): RedactionRules {
+  const [fields, input, subject] = [new Set<string>(), new Set<string>(), new Set<string>()];
+  for (const one of rules) {
+    for (const field of one.fields ?? []) fields.add(field);
+    for (const pointer of one.input ?? []) input.add(pointer);
+    for (const pointer of one.subject ?? []) subject.add(pointer);
+  }
+  return { fields: [...fields], input: [...input], subject: [...subject] };
 }
 
 function erased(): CountersignError {

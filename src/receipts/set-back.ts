@@ -57,7 +57,10 @@ export async function freezeSetBack(
   const setBack = await setBackTenants(ledger, temporal);
   if (setBack.length === 0) return [];
   const before = await ledger.controls.freezes();
-  const fresh = setBack.filter((one) => !before.some((freeze) => freeze.by === BY && freeze.reason === reasonFor(one)));
+  const fresh = setBack.filter(
+    (one) =>
+      !before.some((freeze) => freeze.tenant === one.tenant && freeze.by === BY && freeze.reason === reasonFor(one)),
+  );
   for (const one of fresh) {
     await ledger.controls.freeze({
       tenant: one.tenant,

@@ -31,7 +31,9 @@ export class GrantEntries {
     return [...this.#open.values()];
   }
 
-  take({ seq, kind, at, subject, grants = [], receipt }: EntryBody): void {
+  take({ seq, kind, at, subject, grants, receipt }: EntryBody): void {
+    // A receipt without the list ends no action: it is for a command, or refuses another proposal under the action's id.
+    if (grants === undefined) return;
     const entered = this.#entered.get(subject) ?? new Map<string, number>();
     if (kind === GRANT_USED) {
       const own = grants.map(({ jti, entry = seq }) => [jti, entry] as const);

@@ -2,7 +2,7 @@
 import { asCountersignError, type CountersignError } from '../action/errors.js';
 import type { Ledger } from '../ledger/index.js';
 import type { Keyring } from '../trust/index.js';
-import type { Anchor } from './anchors/anchor.js';
+import { anchorFailed, type Anchor } from './anchors/anchor.js';
 import { checkpointTrail, type Checkpoint } from './checkpoint.js';
 import { enterUsedGrants } from './entered-grants.js';
 
@@ -14,6 +14,8 @@ export interface RoundOptions {
   readonly tenants?: readonly string[];
   /** A grant is entered when it was used longer ago than this and its action has no outcome. Milliseconds, default 60,000. */
   readonly enterAfterMs?: number;
+  /** For how long an anchor is waited for in vain, over all tenants, before what it has not is left to the next round. Milliseconds, default 60,000. */
+  readonly awayMs?: number;
   readonly signal: AbortSignal;
   /** Called as it goes on: at least once for each tenant. */
   readonly progress?: () => void;
@@ -27,39 +29,77 @@ export interface RoundReport {
   readonly problems: readonly { readonly tenant: string; readonly error: CountersignError }[];
 }
 
-/** @throws CountersignError LEDGER_UNAVAILABLE */
+/** Every trail is signed before any is put somewhere, and no anchor waits for another: one that is away keeps no other trail from being told. @throws CountersignError LEDGER_UNAVAILABLE */
 export async function checkpointRound(options: RoundOptions): Promise<RoundReport> {
   const { ledger, keyring, anchors, signal, progress = () => {} } = options;
-  const checkpoints: RoundReport['checkpoints'][number][] = [];
+  const checkpoints: Checkpoint[] = [];
   const problems: { tenant: string; error: CountersignError }[] = [];
+  const problem = (tenant: string, error: CountersignError): void => void problems.push({ tenant, error });
   const entered = await enterUsedGrants({
     ledger,
     tenants: options.tenants,
     olderThanMs: options.enterAfterMs,
     signal,
     progress,
-    problem: (tenant, error) => problems.push({ tenant, error }),
+    problem,
   });
   for (const tenant of options.tenants ?? (await ledger.trail.tenants())) {
     signal.throwIfAborted();
     try {
       const checkpoint = await checkpointTrail(tenant, { ledger, keyring });
-      if (checkpoint === undefined) continue;
-      checkpoints.push({ made: checkpoint.made, ...checkpoint.claims });
-      const { size } = checkpoint.claims;
-      for (const anchor of anchors) {
-        if (await ledger.trail.isAnchored(tenant, size, anchor.name)) continue;
-        const detail = await anchor.put({ tenant, size, jws: checkpoint.jws }, signal).catch((error: unknown) => {
-          problems.push({ tenant, error: asCountersignError(error) });
-        });
-        if (detail !== undefined) await ledger.trail.noteAnchor(tenant, size, anchor.name, detail.slice(0, 500));
-      }
+      if (checkpoint !== undefined) checkpoints.push(checkpoint);
     } catch (thrown) {
       const error = asCountersignError(thrown);
       if (error.code === 'LEDGER_UNAVAILABLE') throw error;
-      problems.push({ tenant, error });
+      problem(tenant, error);
     }
     progress();
   }
-  return { entered, checkpoints, problems };
+  await Promise.all(anchors.map((anchor) => anchored(anchor, checkpoints, { ...options, progress, problem })));
+  return { entered, checkpoints: checkpoints.map(({ made, claims }) => ({ made, ...claims })), problems };
+}
+
+interface Anchoring extends Pick<RoundOptions, 'ledger' | 'signal' | 'awayMs'> {
+  readonly progress: () => void;
+  readonly problem: (tenant: string, error: CountersignError) => void;
+}
+
+/** Puts what an anchor has not. @throws CountersignError LEDGER_UNAVAILABLE */
+async function anchored(
+  anchor: Anchor,
+  checkpoints: readonly Checkpoint[],
+  { ledger: { trail }, signal, awayMs = 60_000, progress, problem }: Anchoring,
+): Promise<void> {
+  const { name } = anchor;
+  let waitedMs = 0;
+  for (const { jws, claims, made } of startingAnywhere(checkpoints)) {
+    const { tenant, size } = claims;
+    signal.throwIfAborted();
+    // The ledger is not asked about what was signed just now: whoever can write to it could say that the anchor has it.
+    if (!made && (await trail.isAnchored(tenant, size, name))) continue;
+    if (waitedMs > awayMs) {
+      problem(
+        tenant,
+        anchorFailed(name, `it was waited for in vain for ${Math.round(waitedMs / 1000)} s in this round.`),
+      );
+      continue;
+    }
+    const begun = performance.now();
+    try {
+      const detail = await anchor.put({ tenant, size, jws }, signal);
+      await trail.noteAnchor(tenant, size, name, detail.slice(0, 500));
+    } catch (thrown) {
+      const error = asCountersignError(thrown);
+      if (error.code === 'LEDGER_UNAVAILABLE') throw error;
+      waitedMs += performance.now() - begun;
+      problem(tenant, error);
+    }
+    progress();
+  }
+}
+
+/** In turn, from another place each time: where a round ends early, it is not always the same tenants that wait. */
+function startingAnywhere<T>(all: readonly T[]): readonly T[] {
+  const from = Math.floor(Math.random() * all.length);
+  return [...all.slice(from), ...all.slice(0, from)];
 }

@@ -15,7 +15,8 @@ interface Signature {
 /** What a checkpoint says for what was signed before it. */
 interface Voucher {
   readonly size: number;
-  readonly iat: number;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
 }
 
 /**
@@ -36,26 +37,39 @@ export class SignatureTimes {
   /** A signature that verified. @param iat as what was signed says it, seconds since the epoch */
   judge(token: string, iat: number, position: number, at: number): void {
     const kid = keyIdOf(token) ?? '';
-    const { notBefore, notAfter, revokedAt }: KeyPeriod = this.#periods.get(kid) ?? {};
-    const early = notBefore !== undefined && iat * 1000 < Date.parse(notBefore);
-    const late = notAfter !== undefined && iat * 1000 > Date.parse(notAfter);
-    if (early || late) {
+    const period = this.#periods.get(kid) ?? {};
+    const { revokedAt } = period;
+    if (isOutside(period, iat)) {
       this.#report({ code: 'key_period', at, problem: `The key ${kid} was not good when this was signed.` });
     } else if (revokedAt !== undefined) {
       this.#revoked.push({ kid, position, at, since: Date.parse(revokedAt) });
     }
   }
 
-  /** A checkpoint that fits the trail. `anchored`: it was kept elsewhere. */
-  vouch(token: string, { size, iat }: CheckpointClaims, anchored: boolean): void {
-    const revoked = this.#periods.get(keyIdOf(token) ?? '')?.revokedAt !== undefined;
-    if (anchored || !revoked) this.#vouchers.push({ size, iat });
+  /**
+   * A checkpoint that fits the trail. `anchored`: it was kept elsewhere, `stampedAt` since when at the latest, where an authority says so: whoever
+   * stole the key can write any time into a checkpoint, and have it kept.
+   */
+  vouch(token: string, { size, iat }: CheckpointClaims, anchored: boolean, stampedAt?: Date): void {
+    const period = this.#periods.get(keyIdOf(token) ?? '') ?? {};
+    const revoked = period.revokedAt !== undefined;
+    if ((revoked && !anchored) || isOutside(period, iat)) return;
+    const at = iat * 1000;
+    this.#vouchers.push({ size, at: revoked && stampedAt !== undefined ? Math.max(at, stampedAt.getTime()) : at });
   }
 
   finish(): void {
+    /** By the time since when a key is revoked: how many entries checkpoints from before cover. */
+    const covered = new Map<number, number>();
+    const coveredBefore = (since: number): number => {
+      const known = covered.get(since);
+      if (known !== undefined) return known;
+      const found = this.#vouchers.reduce((most, { size, at }) => (at < since ? Math.max(most, size) : most), 0);
+      covered.set(since, found);
+      return found;
+    };
     for (const { kid, position, at, since } of this.#revoked) {
-      const vouched = this.#vouchers.some(({ size, iat }) => size >= position && iat * 1000 < since);
-      if (vouched) continue;
+      if (coveredBefore(since) >= position) continue;
       this.#report({
         code: 'key_revoked',
         at,
@@ -63,4 +77,9 @@ export class SignatureTimes {
       });
     }
   }
+}
+
+function isOutside({ notBefore, notAfter }: KeyPeriod, iat: number): boolean {
+  const early = notBefore !== undefined && iat * 1000 < Date.parse(notBefore);
+  return early || (notAfter !== undefined && iat * 1000 > Date.parse(notAfter));
 }

@@ -22,31 +22,35 @@ export class StampedCheckpoints {
     this.#report = report;
   }
 
-  take({ number, jws, claims, timestamp }: Anchored): void {
-    if (timestamp === undefined) return;
+  /** @returns when it existed at the latest, where its time stamp verifies */
+  take({ number, jws, claims, timestamp }: Anchored): Date | undefined {
+    if (timestamp === undefined) return undefined;
     if (this.#check === undefined) {
       this.unchecked++;
-      return;
+      return undefined;
     }
     try {
       const token = Buffer.from(timestamp, 'base64');
       if (token.toString('base64') !== timestamp) {
-        this.#tell(number, 'is not written in base64.');
-        return;
+        return this.#tell(number, 'is not written in base64.');
       }
       const { latest, authority } = this.#check(token, jws);
       if (latest.getTime() + CLOCKS_APART_MS < claims.iat * 1000) {
         const signed = new Date(claims.iat * 1000).toISOString();
-        this.#tell(number, `is of ${latest.toISOString()}, and the checkpoint says that it was signed at ${signed}.`);
-        return;
+        return this.#tell(
+          number,
+          `is of ${latest.toISOString()}, and the checkpoint says that it was signed at ${signed}.`,
+        );
       }
       this.verified.push({ size: claims.size, existedAt: latest.toISOString(), authority });
+      return latest;
     } catch (error) {
-      this.#tell(number, `does not count. ${asCountersignError(error).message}`);
+      return this.#tell(number, `does not count. ${asCountersignError(error).message}`);
     }
   }
 
-  #tell(number: number, what: string): void {
+  #tell(number: number, what: string): undefined {
     this.#report({ code: 'timestamp', at: number, problem: `The time stamp of anchor ${number} ${what}` });
+    return undefined;
   }
 }

@@ -1,10 +1,12 @@
 /** Entries as in-toto statements (https://in-toto.io/Statement/v1) in DSSE envelopes, which tools for attestations read. */
 import { decodeJwt } from 'jose';
 import type { ReceiptClaims } from '../action/receipt.js';
-import { canonical, type Digest, type JsonObject } from '../action/json.js';
+import { canonical, digestText, type Digest, type JsonObject } from '../action/json.js';
 import { signingKey, type Keyring } from '../trust/index.js';
 import { readEntry, type EntryBody } from './entry.js';
 import type { TrailLine } from './format.js';
+import { trailKeysOf } from './keys.js';
+import { verifiedLines } from './verified-lines.js';
 
 /** The type of the predicate, with its version. docs/trail.md describes it. */
 export const PREDICATE_TYPE = 'urn:countersign:attestation:trail-entry:v1';
@@ -19,10 +21,15 @@ export interface Envelope {
   readonly signatures: readonly [{ readonly keyid: string; readonly sig: string }];
 }
 
-/** Envelopes signed with the key that signs receipts; lines that are no entries are passed over. @throws CountersignError KEYS_MISSING */
+/**
+ * Envelopes signed with the key that signs receipts; lines that are no entries are passed over. The trail is verified along the way, so that this key
+ * signs for nobody who can write to the ledger: what came before an error is worth nothing.
+ *
+ * @throws CountersignError KEYS_MISSING; TRAIL_BROKEN
+ */
 export async function* envelopes(lines: AsyncIterable<TrailLine>, keyring: Keyring): AsyncGenerator<Envelope> {
   const { key, kid } = signingKey(keyring, 'receipt');
-  for await (const line of lines) {
+  for await (const line of verifiedLines(lines, trailKeysOf(keyring))) {
     const statement = line.type === 'entry' ? statementOf(line) : undefined;
     if (statement === undefined) continue;
     const payload = Buffer.from(canonical(statement));
@@ -60,9 +67,9 @@ function statementOf({ hash, entry, evidence }: Extract<TrailLine, { type: 'entr
   };
 }
 
-/** What a receipt claims, where an entry is about one and has it with it. Not verified here. */
-export function receiptIn({ kind }: EntryBody, evidence: string | undefined): ReceiptClaims | undefined {
-  if (kind !== 'receipt' || evidence === undefined) return undefined;
+/** What a receipt claims, where an entry is about one and has it with it. The signature is not verified here. */
+export function receiptIn({ kind, digest }: EntryBody, evidence: string | undefined): ReceiptClaims | undefined {
+  if (kind !== 'receipt' || evidence === undefined || digestText(evidence) !== digest) return undefined;
   try {
     return decodeJwt(evidence) as unknown as ReceiptClaims;
   } catch {

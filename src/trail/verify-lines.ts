@@ -10,7 +10,7 @@ import { GrantEntries, isOverdue } from './grant-entries.js';
 import { FORMAT, readLine, type TrailLine } from './format.js';
 import type { TrailKeys } from './keys.js';
 import { Frontier, leafHash } from './merkle.js';
-import type { TrailProblemCode } from './problems.js';
+import type { TrailProblem, TrailProblemCode } from './problems.js';
 import { MOST_LISTED, Problems, type TrailReport } from './report.js';
 import { SignatureTimes } from './signatures.js';
 import { StampedCheckpoints, type CheckTimestamp } from './stamped.js';
@@ -30,13 +30,14 @@ export async function verifyTrail(
   lines: AsyncIterable<string>,
   { keys, anchors = [], checkTimestamp, overdueBefore }: VerifyTrailOptions,
 ): Promise<TrailReport> {
-  const verification = new Verification(keys, checkTimestamp);
+  const verification = new TrailVerification(keys, checkTimestamp);
   await verification.expect(anchors);
   for await (const line of lines) await verification.take(line);
   return verification.finish(overdueBefore);
 }
 
-class Verification {
+/** Takes the lines one after another. What they come to is known at the end, and what is wrong with one as soon as it was taken. */
+export class TrailVerification {
   readonly #keys: TrailKeys;
   readonly #times: SignatureTimes;
   readonly #problems = new Problems();
@@ -57,11 +58,16 @@ class Verification {
   #covered = 0;
   #anchored = 0;
 
-  constructor(keys: TrailKeys, checkTimestamp: CheckTimestamp | undefined) {
+  constructor(keys: TrailKeys, checkTimestamp?: CheckTimestamp) {
     this.#keys = keys;
     this.#times = new SignatureTimes(keys, (problem) => this.#problems.add(problem));
     this.#evidence = new Evidence(keys, this.#times, this.#problems);
     this.#stamped = new StampedCheckpoints(checkTimestamp, (problem) => this.#problems.add(problem));
+  }
+
+  /** The first thing that was found to be wrong. */
+  get problem(): TrailProblem | undefined {
+    return this.#problems.first[0];
   }
 
   expect(anchors: readonly AnchorLine[]): Promise<void> {
@@ -204,8 +210,7 @@ class Verification {
       const { jws, claims, number } = anchored;
       if (this.#fits(claims)) {
         this.#anchored++;
-        this.#times.vouch(jws, claims, true);
-        this.#stamped.take(anchored);
+        this.#times.vouch(jws, claims, true, this.#stamped.take(anchored));
       } else {
         this.#report(
           'fork',

@@ -357,6 +357,10 @@ describe('what Temporal saw', () => {
     await ledger.controls.unfreeze(freeze?.id ?? 0, { by: 'ann' });
     expect(await freezeSetBack(ledger, temporal)).toEqual([]);
     expect(await admitted()).toMatchObject({ kind: 'admitted' });
+    // Who has looked at one tenant has not looked at another, whose end is gone at the same number.
+    await settleMany('behind-too', 3);
+    await seenByTemporal('behind-too', 'action-5', 5);
+    expect(await freezeSetBack(ledger, temporal)).toEqual([{ tenant: 'behind-too', head: 3, seen: 5 }]);
   });
 
   test('tells of a tenant that the ledger has lost altogether', async () => {

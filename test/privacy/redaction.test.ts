@@ -72,6 +72,13 @@ describe('a redacted proposal', () => {
     expect(redacted.expect).toBe(`post.x.email == "${set.email}"`);
   });
 
+  test('holds nothing of a field whose name is written otherwise', () => {
+    const redacted = acme.proposal(
+      proposal({ set: { EMail: 'ada@example.com' }, rows: [{ EMAIL: 'eve@example.com' }] }),
+    );
+    expect(JSON.stringify(redacted)).not.toMatch(/ada@|eve@/);
+  });
+
   test('has equal digests for equal values of a tenant’s tool, and others for every other tenant, tool and key', () => {
     const of = (by: Redaction, tenant: string, tool: string, email: string) =>
       by.of(tenant, tool)?.proposal(proposal({ email })).input['email'];
@@ -138,6 +145,53 @@ describe('a recorded outcome', () => {
     const [row] = Object.values(customers);
     expect(outcome.delta?.patch[0]?.value).toBe(row?.['email']);
     expect(row?.['n']).toBe(1);
+  });
+
+  test('holds no value that a text spells in another way, or was cut within', () => {
+    const secrets = { email: ['ann "the" o\'neil/x@example.com', '4711081512340000'] };
+    const [email = '', account = ''] = secrets.email;
+    const long = `POST /customers on shop: ${'x'.repeat(200)} "email":"${account.slice(0, 9)}`;
+    const texts = [
+      `is ${JSON.stringify(email)}, expected "…"`,
+      `GET /customers/${encodeURIComponent(email)}?${new URLSearchParams({ email }).toString()}`,
+      `WHERE email = '${email.replaceAll("'", "''")}'`,
+      `at /customers/${email.replaceAll('~', '~0').replaceAll('/', '~1')}/plan`,
+      `it holds "${account.slice(0, 7)}… and so on`,
+      `of 400 rows… ${account.slice(5)} is the last`.replace('… ', '…'),
+      long,
+    ];
+    const told = texts.map((reason) => acme.record({ ...base, reason }, proposal(secrets)).outcome.reason);
+    const parts = ['neil', account.slice(0, 5), account.slice(-5)];
+    expect(told.filter((text) => !text.includes('redacted:') || parts.some((part) => text.includes(part)))).toEqual([]);
+    // What only looks like it is left alone.
+    const plain = 'Done and verified: 3 checks hold, 4711.';
+    expect(acme.record({ ...base, reason: plain }, proposal(secrets)).outcome.reason).toBe(plain);
+  });
+
+  test('holds no key of a row that is a plain word, alone or with others', () => {
+    const row = { email: 'annsmith', plan: 'pro' };
+    const state = (plan: string) => ({ users: { annsmith: { ...row, plan }, '7,annsmith': { ...row, id: 7 } } });
+    const [pre, post] = [
+      { ...base.pre, state: state('pro') },
+      { ...base.post, state: state('free') },
+    ] as Required<Outcome>['pre'][];
+    const delta = {
+      patch: [
+        { op: 'replace', path: '/users/annsmith/plan', value: 'free' },
+        { op: 'add', path: '/users/bob', value: { email: 'bob', plan: 'free' } },
+      ],
+      operations: 2,
+      latencyMs: 1,
+    } as Outcome['delta'];
+    const { outcome } = acme.record(
+      { ...base, reason: 'x', error: undefined, checks: [], result: null, pre, post, delta } as unknown as Outcome,
+      proposal({ where: { email: 'annsmith' } }),
+    );
+    expect(JSON.stringify(outcome)).not.toMatch(/annsmith|bob/);
+    const { users } = (outcome.post as { state: unknown }).state as { users: object };
+    const [key] = Object.keys(users);
+    expect(outcome.delta?.patch[0]?.path).toBe(`/users/${key}/plan`);
+    expect(Object.keys(outcome.post?.state as object)).toEqual(['users']);
   });
 
   test('says nothing of what differs where the states were too large to be looked through', () => {
@@ -258,6 +312,17 @@ describe('on a real ledger', () => {
     expect(await ledgerText()).not.toContain(NEEDLE);
   });
 
+  test('what is proposed to a tool that there is not is recorded as if it were for any of them', async () => {
+    const outcome = await ended(bot, rename(3, `${NEEDLE} lost`, { tool: 'shop-database' }));
+    expect(outcome).toMatchObject({ status: 'denied', error: { code: 'UNKNOWN_TOOL' } });
+    const record = await stack.ledger.archive.action('acme', 'rename-3');
+    expect(record?.proposal?.input).toMatchObject({
+      where: { id: 3 },
+      set: { name: expect.stringMatching(/^redacted:/) as string },
+    });
+    expect(await ledgerText()).not.toContain(NEEDLE);
+  });
+
   test('people see and sign what is redacted, and what they approved is done', async () => {
     const action = await pending(bot, {
       actionId: 'gone',
@@ -367,6 +432,12 @@ describe('on a real ledger', () => {
 
     const report = await verifyReceipts({ ledger: stack.ledger, keyring: stack.keyring });
     expect(report.tenants.flatMap(({ problems }) => problems)).toEqual([]);
+    // What is kept of the same state anew is under the new key, and can be undone.
+    await renamed(7, 1.5);
+    const anew = (await stack.ledger.archive.action('acme', 'erased-7-1.5'))?.outcome as Outcome;
+    expect(anew.post?.digest).toBe(recorded.post?.digest);
+    expect(stateOf({ state: await recalled(anew) } as never).customers['7']?.['name']).toBe(`${NEEDLE} of 7`);
+
     // What is recorded anew has another key: nobody can tell that the value is the same.
     await renamed(7, 2);
     await renamed(8, 2);

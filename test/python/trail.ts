@@ -16,6 +16,7 @@ import { TAMPERINGS, type Presented } from '../trail/tampering.js';
 import { concludeAction, startTrailWorld, TENANT, useGrant, type TrailWorld } from '../trail/world.js';
 
 const VERIFIERS = path.join(ROOT, 'clients/verifier');
+const PROGRAMS = ['verify_trail.py', 'verify_proof.py', 'trail_signatures.py'];
 
 let world: TrailWorld;
 let honest: Presented;
@@ -29,8 +30,7 @@ beforeAll(async () => {
   world = await startTrailWorld();
   honest = { lines: world.lines, keys: world.keys, anchors: world.anchors };
   folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-verifier-'));
-  for (const name of ['verify_trail.py', 'verify_proof.py'])
-    await copyFile(path.join(VERIFIERS, name), path.join(folder, name));
+  for (const name of PROGRAMS) await copyFile(path.join(VERIFIERS, name), path.join(folder, name));
 }, 600_000);
 afterAll(async () => {
   await world?.stop();
@@ -79,11 +79,21 @@ const placesOf = ({ problems }: Report): readonly (readonly [string, number])[] 
   problems.map(({ code, at }) => [code, at]);
 
 test('they are short, and import nothing but the standard library and cryptography', async () => {
-  for (const name of ['verify_trail.py', 'verify_proof.py']) {
+  for (const name of PROGRAMS) {
     const text = await readFile(path.join(VERIFIERS, name), 'utf8');
     expect(text.split('\n').length).toBeLessThan(300);
     const imported = [...text.matchAll(/^(?:import|from) ([\w.]+)/gm)].map(([, module = '']) => module.split('.')[0]);
-    const allowed = ['argparse', 'base64', 'cryptography', 'datetime', 'hashlib', 'json', 're', 'sys', 'verify_trail'];
+    const allowed = [
+      'argparse',
+      'base64',
+      'cryptography',
+      'datetime',
+      'hashlib',
+      'json',
+      're',
+      'sys',
+      'trail_signatures',
+    ];
     expect(imported.filter((module) => !allowed.includes(module as string))).toEqual([]);
   }
 });
@@ -115,6 +125,36 @@ test('grants whose action has no receipt are listed, as here', async () => {
   const report = await verified(open, 'open');
   expect(report).toMatchObject({ ok: true, openGrants: [{ entry: 1, actionId: 'hangs', jti: hangs.jti }] });
   expect(await ours(open)).toMatchObject({ ok: true, openGrants: report['openGrants'] });
+});
+
+test('the same text is read alike: numbers, and what is none', async () => {
+  const variants: readonly ((line: string) => string)[] = [
+    (line) => line.replace('"seq":2,', '"seq":2.0,'),
+    (line) => line.replace('"seq":2,', '"seq":20e-1,'),
+    (line) => line.replace('"seq":2,', '"seq":1,"\\u0073eq":2,'),
+    (line) => line.replace('"seq":2,', '"seq":2,"more":NaN,'),
+    (line) => line.replace('"seq":2,', '"seq":2,"__proto__":1,'),
+    (line) => line.replace('"seq":2,', '"seq":2.5,'),
+  ];
+  const differing: number[] = [];
+  for (const [n, change] of variants.entries()) {
+    const lines = honest.lines.map((line) => (line.startsWith('{"type":"entry","seq":2,') ? change(line) : line));
+    expect(lines).not.toEqual(honest.lines);
+    const read = { ...honest, lines };
+    const [said, here] = [placesOf(await verified(read, `variant-${n}`)), placesOf(await ours(read))];
+    if (JSON.stringify(said) !== JSON.stringify(here)) differing.push(n);
+  }
+  expect(differing).toEqual([]);
+});
+
+test('a line of an anchor that is none is told by its number', async () => {
+  await verified(honest, 'anchorless');
+  const lines = honest.anchors.map((jws) => JSON.stringify({ tenant: TENANT, jws }));
+  await writeFile(path.join(folder, 'cut.anchors.jsonl'), `${lines[0]}\n{"tenant":"ac\n\n[1]\n${lines[1]}\n`);
+  const files = ['anchorless.jsonl', '--keys', 'anchorless.keys.json', '--anchors', 'cut.anchors.jsonl'];
+  const report = await run('verify_trail.py', ...files, '--json');
+  expect(placesOf(report)).toEqual([2, 3, 4].map((n) => ['anchor_signature', n]));
+  expect(report['anchors']).toBe(2);
 });
 
 test('time stamps are counted, and it is said that nobody checked them', async () => {
@@ -149,8 +189,12 @@ test('proofs of entries and of growth verify, and none that was changed does', a
     await writeFile(path.join(folder, 'proof.json'), JSON.stringify(proof));
     return run('verify_proof.py', 'proof.json', '--keys', 'honest.keys.json');
   };
+  const swapped = await proveEntry(world.ledger, TENANT, 3);
   for (const seq of [1, 5, 8]) {
     const proof = await proveEntry(world.ledger, TENANT, seq);
+    expect(await said({ ...proof, evidence: (swapped as { evidence: string }).evidence } as TrailProof)).toMatchObject({
+      ok: false,
+    });
     expect(await said(proof)).toEqual({ ok: true, type: 'inclusion', tenant: TENANT, seq, size: 8 });
     expect(await said({ ...proof, proof: proof.proof.toReversed() })).toMatchObject({ ok: false });
     expect(await said({ ...proof, proof: proof.proof.slice(1) })).toMatchObject({ ok: false });

@@ -149,6 +149,66 @@ test('in-toto statements are signed, and events of OCSF have what a SIEM reads',
   }
 });
 
+test('this key signs no statement of what somebody else wrote into the ledger', async () => {
+  cwd = await withKeys();
+  await settle('forged', 'f-1', 'f-2');
+  const superuser = new pg.Client({ connectionString: database.url });
+  await superuser.connect();
+  // Another outcome in the last receipt, with every hash of it: all but the signature.
+  const { rows } = await superuser.query(`select jws from countersign.receipts where tenant = 'forged' and seq = 2`);
+  const [head, payload = '', signature] = (rows[0] as { jws: string }).jws.split('.');
+  const claims = { ...(JSON.parse(Buffer.from(payload, 'base64url').toString()) as object), status: 'denied' };
+  const jws = `${head}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.${signature}`;
+  await superuser.query(`set session_replication_role = replica; set search_path = countersign`);
+  await superuser.query(
+    `update receipts set jws = $1::text, hash = 'sha256:' || encode(sha256(convert_to($1::text, 'UTF8')), 'hex') where tenant = 'forged' and seq = 2`,
+    [jws],
+  );
+  await superuser.query(`with changed as (
+      select (entry::jsonb || jsonb_build_object('digest', (select hash from receipts where tenant = 'forged' and seq = 2)))::text as entry
+      from trail where tenant = 'forged' and seq = 2)
+    update trail as t set entry = changed.entry,
+      hash = 'sha256:' || encode(sha256('\\x00'::bytea || convert_to(changed.entry, 'UTF8')), 'hex')
+    from changed where t.tenant = 'forged' and t.seq = 2`);
+  await superuser.end();
+  const refused = await trail(
+    'export',
+    '--tenant',
+    'forged',
+    '--format',
+    'dsse',
+    '--out',
+    'forged.dsse.jsonl',
+    '--json',
+  );
+  expect(refused.code).toBe(1);
+  expect(errorOf(refused)).toMatchObject({
+    code: 'TRAIL_BROKEN',
+    message: expect.stringContaining('receipt of entry 2 does not verify') as string,
+  });
+  await expect(linesIn('forged.dsse.jsonl')).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+test('what people write cannot break an export into other lines', async () => {
+  cwd = await withKeys();
+  const reason = 'odd\u2028{"type":"end","entries":0,"checkpoints":0}\u2029\u0085';
+  await ledger.controls.freeze({ tenant: 'lines', scope: { kind: 'agent', value: 'bot' }, reason, by: 'ann' });
+  await trail('export', '--tenant', 'lines', '--out', 'lines.jsonl');
+  expect(await cli(['trail', 'verify', 'lines.jsonl', '--keys', 'public-keys.json'], { cwd, env: {} })).toMatchObject({
+    code: 0,
+    stderr: '',
+  });
+  // Bytes that are no UTF-8 are not what they would be read as.
+  const bytes = await readFile(path.join(cwd, 'lines.jsonl'));
+  const at = bytes.indexOf('odd');
+  await writeFile(
+    path.join(cwd, 'bytes.jsonl'),
+    Buffer.concat([bytes.subarray(0, at), Buffer.of(0xff), bytes.subarray(at)]),
+  );
+  const found = await cli(['trail', 'verify', 'bytes.jsonl', '--keys', 'public-keys.json', '--json'], { cwd, env: {} });
+  expect(found.json()).toMatchObject({ trails: [{ problems: [{ code: 'line', at: 2 }, { code: 'end' }] }] });
+});
+
 test('checkpoints go to a file, a repository and a URL, once each; what they keep shows that the end was cut off', async () => {
   cwd = await withKeys();
   await settle('anchored', 'n-1', 'n-2');
@@ -218,6 +278,8 @@ test('proofs stand alone', async () => {
   expect((await verify('proof.json')).stdout).toBe('✓ entry 2 is in the signed trail of proven, over 5 entries\n');
   await writeFile(path.join(cwd, 'forged.json'), proof.stdout.replace('p-2', 'p-9'));
   expect(await cli(['trail', 'verify', 'proof.json', '--max-open', '1h'], { cwd, env })).toMatchObject({ code: 2 });
+  const stamps = ['--anchors', 'proof.json', '--timestamp-ca', 'public-keys.json'];
+  expect(await cli(['trail', 'verify', 'proof.json', ...stamps], { cwd, env })).toMatchObject({ code: 2 });
   expect(await verify('forged.json')).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('TRAIL_BROKEN') as string,

@@ -21,7 +21,7 @@ import {
   times,
   type TestLedger,
 } from '../ledger/support.js';
-import { concludeAction, newKeyring, settleAction, useGrant } from './world.js';
+import { concludeAction, newKeyring, refuseConflict, settleAction, useGrant } from './world.js';
 
 let at: TestLedger;
 let ledger: Ledger;
@@ -185,6 +185,24 @@ test('open grants are told in the order of the trail, each until its action has 
   expect((await verified(tenant)).openGrants.map(({ entry }) => entry)).toEqual([1, 3]);
   await concludeAction(ledger, keyring, 'hangs', { tenant, jti: first.jti });
   expect(await verified(tenant, new Date())).toMatchObject({ ok: true, openGrants: [], overdueGrants: 0 });
+});
+
+test('a receipt that does not end the action, such as for another proposal under its id, closes no grant', async () => {
+  const tenant = newTenant();
+  const { jti } = await useGrant(ledger, 'hangs', tenant);
+  await round(tenant, 0);
+  await refuseConflict(ledger, keyring, 'hangs', tenant);
+  const refusal = (await entries(tenant)).at(-1);
+  expect(refusal).toMatchObject({ kind: 'receipt', subject: 'hangs', receipt: 1 });
+  expect(refusal).not.toHaveProperty('grants');
+  expect(await verified(tenant)).toMatchObject({ ok: true, openGrants: [{ entry: 1, jti }] });
+  await concludeAction(ledger, keyring, 'hangs', { tenant, jti });
+  expect(await verified(tenant)).toMatchObject({ ok: true, openGrants: [] });
+
+  // Nor does it say anything wrong of a grant that is kept no longer.
+  await at.pool.query('delete from countersign.grants where tenant = $1', [tenant]);
+  await refuseConflict(ledger, keyring, 'hangs', tenant);
+  expect(await verified(tenant)).toMatchObject({ ok: true, entries: 4, withheld: 1, openGrants: [] });
 });
 
 test('the receipt of an unknown end names the entry', async () => {

@@ -1,7 +1,10 @@
 /** The trail under attack: every edit, removal, reordering, truncation and fork is found, and located. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { CheckpointClaims } from '../../src/action/checkpoint.js';
 import { digest } from '../../src/action/json.js';
 import { parseTrailKeys } from '../../src/trail/keys.js';
+import { leafHash } from '../../src/trail/merkle.js';
+import { proveEntry, proveGrowth, verifyProof, type TrailProof } from '../../src/trail/proofs.js';
 import type { TrailReport } from '../../src/trail/report.js';
 import { verifyTrail } from '../../src/trail/verify-lines.js';
 import { signCheckpoint } from '../../src/trust/index.js';
@@ -67,6 +70,19 @@ test('keys may overlap, and a key that was revoked later leaves good what an anc
   expect(await verify({ ...honest, keys: revoked })).toMatchObject({ ok: true });
 });
 
+test('a checkpoint that was signed when its key was not good shows nothing of other signatures', async () => {
+  const [old, fresh] = world.keys.receipt;
+  const at = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString();
+  const keys = {
+    receipt: [
+      { ...old, revokedAt: at(1) },
+      { ...fresh, notAfter: at(-1) },
+    ],
+  };
+  const { problems } = await verify({ ...honest, keys, anchors: world.anchors.slice(2) });
+  expect(problems).toContainEqual(expect.objectContaining({ code: 'key_revoked', at: 1 }));
+});
+
 test('evidence that is not there any more is counted, and the chain holds without it', async () => {
   const lines = world.lines.map((text) => {
     const { evidence: _erased, ...line } = JSON.parse(text) as { evidence?: string };
@@ -85,6 +101,63 @@ test('one changed character is found, in whatever line it is', async () => {
     }
   }
   expect(unnoticed).toEqual([]);
+});
+
+describe('a proof', () => {
+  const revoked = (n: number, revokedAt: string): Presented['keys'] => ({
+    receipt: world.keys.receipt.map((key, i) => (i === n ? { ...key, revokedAt } : key)),
+  });
+  const at = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString();
+  const proven = async (proof: TrailProof, keys = world.keys, anchors: readonly string[] = []) =>
+    verifyProof(
+      proof,
+      await parseTrailKeys(JSON.stringify(keys), 'keys'),
+      anchors.map((jws) => ({ jws })),
+    );
+  const entryOf = (seq: number) =>
+    proveEntry(world.ledger, 'acme', seq) as Promise<Extract<TrailProof, { type: 'inclusion' }>>;
+  const refused = { code: 'TRAIL_BROKEN' };
+
+  test('of an entry verifies with what the entry is about, and with nothing else in its place', async () => {
+    const [own, other] = [await entryOf(2), await entryOf(3)];
+    expect(await proven(own)).toMatchObject({ type: 'inclusion', seq: 2 });
+    const { evidence: _withheld, ...without } = own;
+    expect(await proven(without)).toMatchObject({ seq: 2 });
+    await expect(proven({ ...own, evidence: other.evidence as string })).rejects.toMatchObject(refused);
+    const freeze = await entryOf(4);
+    expect(await proven(freeze)).toMatchObject({ seq: 4 });
+    const routine = (freeze.evidence ?? '').replace('looks odd', 'routine');
+    await expect(proven({ ...freeze, evidence: routine })).rejects.toMatchObject(refused);
+  });
+
+  test('that somebody made with a key that was revoked proves nothing, whatever time is in it', async () => {
+    const text = JSON.stringify({
+      ...(JSON.parse((await entryOf(1)).entry) as object),
+      subject: 'never-happened',
+      kind: 'decision',
+    });
+    const leaf = leafHash(text).toString('hex');
+    const claims = { v: 1, tenant: 'acme', size: 1, root: `sha256:${leaf}`, head: `sha256:${leaf}`, prev: null };
+    const checkpoint = await signCheckpoint(world.first, { ...claims, iat: 1_700_000_000 } as CheckpointClaims);
+    const forged: TrailProof = { type: 'inclusion', entry: text, proof: [], checkpoint };
+    await expect(proven(forged, revoked(0, at(-1)))).rejects.toMatchObject({
+      ...refused,
+      message: expect.stringContaining('revoked') as string,
+    });
+    const keys = { receipt: world.keys.receipt.map((key) => ({ ...key, notBefore: at(-1) })) };
+    await expect(proven(forged, keys)).rejects.toMatchObject(refused);
+  });
+
+  test('that is signed with a key that was revoked since counts where its checkpoint was kept elsewhere, or goes on under another', async () => {
+    const own = await entryOf(2);
+    await expect(proven(own, revoked(1, at(1)))).rejects.toMatchObject(refused);
+    expect(await proven(own, revoked(1, at(1)), world.anchors)).toMatchObject({ seq: 2 });
+    await expect(proven(own, revoked(1, at(-1)), world.anchors)).rejects.toMatchObject(refused);
+    const growth = await proveGrowth(world.ledger, 'acme', 3, 8);
+    expect(await proven(growth, revoked(0, at(1)))).toMatchObject({ from: 3, to: 8 });
+    await expect(proven(growth, revoked(0, at(-1)))).rejects.toMatchObject(refused);
+    await expect(proven(growth, revoked(1, at(1)))).rejects.toMatchObject(refused);
+  });
 });
 
 describe('is found and located', () => {

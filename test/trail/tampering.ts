@@ -164,6 +164,29 @@ export const TAMPERINGS: readonly Tampering[] = [
     tamper: rehashed(2, 'subject', 'action-9'),
     found: ['receipt_place', 2],
   },
+  {
+    name: 'the subject of an entry, which ends with that of its receipt',
+    tamper: rehashed(2, 'subject', 'other/action-2'),
+    found: ['receipt_place', 2],
+  },
+  {
+    name: 'the text of an entry holds half a surrogate pair, which is hashed as U+FFFD is',
+    tamper: entry(4, (line) => {
+      const text = line.entry.replace('freeze', 'freeze\ud800');
+      return [{ ...line, entry: text, hash: hashOf(text) }];
+    }),
+    found: ['line', 6],
+  },
+  { name: 'the grants of an entry are no list', tamper: rehashed(2, 'grants', {}), found: ['entry_shape', 2] },
+  { name: 'the version of an entry is another kind of one', tamper: rehashed(2, 'v', true), found: ['entry_shape', 2] },
+  {
+    name: 'the number of an entry is beyond what every reader counts',
+    tamper: (honest) => ({
+      ...honest,
+      lines: honest.lines.map((text) => (parsed(text).type === 'end' ? text.replace('12', '9007199254740993') : text)),
+    }),
+    found: ['line', 17],
+  },
   { name: 'the kind of an entry, hash and all', tamper: rehashed(4, 'kind', 'revocation'), found: ['fork', 4] },
   { name: 'the digest of an entry, hash and all', tamper: rehashed(6, 'digest', otherDigest), found: ['evidence', 6] },
   { name: 'the tenant of an entry, hash and all', tamper: rehashed(3, 'tenant', 'beta'), found: ['entry_tenant', 3] },
@@ -430,6 +453,14 @@ export const TAMPERINGS: readonly Tampering[] = [
     name: 'the new key was revoked before it signed',
     tamper: (honest) => keyTimes(honest, 1, { revokedAt: days(-1) }),
     found: ['key_revoked', 7],
+  },
+  {
+    name: 'the old key was revoked after it signed, and a key that was over shows that it did before',
+    tamper: (honest) => {
+      const revoked = keyTimes(keyTimes(honest, 0, { revokedAt: days(1) }), 1, { notAfter: days(-1) });
+      return { ...revoked, anchors: honest.anchors.slice(2) };
+    },
+    found: ['key_period', 7],
   },
   {
     name: 'the new key was revoked after it signed, and nothing outside shows that it did before',

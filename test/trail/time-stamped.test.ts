@@ -45,13 +45,17 @@ function stamped(jws: string, options: Partial<StampOptions> = {}): Required<Anc
   return { jws, timestamp: stamp(query, { signer, ...options }).toString('base64') };
 }
 
-async function verified(anchors: readonly AnchorLine[], trusted: typeof root | undefined = root): Promise<TrailReport> {
+async function verified(
+  anchors: readonly AnchorLine[],
+  trusted: typeof root | undefined = root,
+  keys: object = world.keys,
+): Promise<TrailReport> {
   const lines = async function* (): AsyncGenerator<string> {
     yield* world.lines;
   };
   const held = trusted && [new HeldCertificate(trusted.der)];
   return verifyTrail(lines(), {
-    keys: await parseTrailKeys(JSON.stringify(world.keys), 'keys'),
+    keys: await parseTrailKeys(JSON.stringify(keys), 'keys'),
     anchors,
     checkTimestamp: held && ((token, data) => verifyTimestamp(token, { data, trusted: held })),
   });
@@ -86,6 +90,22 @@ describe('an exported trail', () => {
     const foreign = { jws: await signCheckpoint(world.first, claims), timestamp: 'AAAA' };
     expect(await verified([foreign])).toMatchObject({ ok: true, anchors: 0, timestamps: [] });
   });
+});
+
+test('a checkpoint that an authority saw only after its key was revoked is none from before, whatever it says itself', async () => {
+  const [, key] = world.keys.receipt;
+  const revokedAt = new Date(Date.now() + 3_600_000).toISOString();
+  const keys = { receipt: [world.keys.receipt[0] as object, { ...key, revokedAt }] };
+  const seen = (hours: number) =>
+    verified(
+      world.anchors.map((jws) => stamped(jws, { info: { genTime: new Date(Date.now() + hours * 3_600_000) } })),
+      root,
+      keys,
+    );
+  // Entries 9 to 12 have no checkpoint.
+  const first = async (hours: number) => (await seen(hours)).problems.find(({ code }) => code === 'key_revoked')?.at;
+  expect(await first(0)).toBe(9);
+  expect(await first(2)).toBe(7);
 });
 
 describe('is located, by the number of the anchor:', () => {

@@ -101,6 +101,37 @@ export async function concludeAction(
   });
 }
 
+/** The refusal of another proposal under an action's id: a receipt that ends no action. */
+export async function refuseConflict(
+  ledger: Ledger,
+  keyring: Keyring,
+  actionId: string,
+  tenant: string,
+): Promise<void> {
+  const outcomeDigest = digest('a conflict');
+  await ledger.receipts.append({
+    tenant,
+    actionId,
+    sign: async (link) => {
+      const jws = await signReceipt(keyring, {
+        v: 1,
+        tenant,
+        actionId,
+        proposalDigest: outcomeDigest,
+        status: 'denied',
+        reason: 'The action stands for another proposal.',
+        code: 'ACTION_CONFLICT',
+        tool: 'shop-db',
+        approvals: [],
+        outcomeDigest,
+        iat: Math.floor(Date.now() / 1000),
+        ...link,
+      });
+      return { jws, hash: hashReceipt(jws) };
+    },
+  });
+}
+
 /** Entries 1 to 4 under the first key, with checkpoints over 3 and 4; 5 to 12 under the second, with one over 8. The last action was slow: entry 11 is its grant's. */
 export async function startTrailWorld(): Promise<TrailWorld> {
   const database = await createDatabase('ledger');
@@ -127,7 +158,7 @@ export async function startTrailWorld(): Promise<TrailWorld> {
   await ledger.trail.enterGrants(TENANT, [slow.jti]);
   await concludeAction(ledger, rotated, 'action-8', slow);
   const lines = (await collect(exportLines(ledger, TENANT))).map((line) => JSON.stringify(line));
-  const anchors = (await ledger.trail.checkpoints(TENANT)).map(({ jws }) => jws);
+  const anchors = (await collect(ledger.trail.checkpoints(TENANT, { upTo: 1e9 }))).map(({ jws }) => jws);
   return {
     url: database.url,
     ledger,

@@ -1,5 +1,5 @@
 /** What the ledger keeps under its digest: snapshots of captured state, and policy bundles. */
-import { sql } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
 import { CountersignError } from '../../action/errors.js';
 import { canonical, digestText, type Digest, type Json } from '../../action/json.js';
 import type { Database } from '../database/database.js';
@@ -22,25 +22,34 @@ export class Content {
         fix: 'Digest the state that is stored.',
       });
     }
-    await this.#put(tenant, digest, text);
+    await this.#put('put_snapshot', { tenant, digest, body: text }, sql`body::text <> ${text}`);
   }
 
   /** Keeps what a captured state was encrypted to under the digest of the state, which only whoever can decrypt it can compare. Idempotent. */
   async putSealedSnapshot(tenant: string, digest: Digest, sealed: Json): Promise<void> {
-    await this.#put(tenant, digest, canonical(sealed));
+    const { key } = sealed as { readonly key?: Json };
+    const row = { tenant, digest, body: canonical(sealed) };
+    await this.#put('put_sealed_snapshot', row, sql`body ->> 'key' is distinct from ${key ?? null}::text`);
   }
 
-  async #put(tenant: string, digest: Digest, body: string): Promise<void> {
-    await this.#database.ask((kysely) =>
-      kysely
-        .insertInto('snapshots')
-        .values({ tenant, digest, body })
-        // Whoever stores it again needs it: it is not forgotten meanwhile.
-        .onConflict((conflict) =>
-          conflict.columns(['tenant', 'digest']).doUpdateSet({ stored_at: sql<Date>`clock_timestamp()` }),
+  /** @param other whether what is there is of no use to whoever stores it now, such as under a key that was erased since */
+  async #put(
+    name: string,
+    { tenant, digest, body }: { readonly tenant: string; readonly digest: Digest; readonly body: string },
+    other: RawBuilder<unknown>,
+  ): Promise<void> {
+    const snapshots = this.#database.table('snapshots');
+    await this.#database.rows({
+      name,
+      // Whoever stores it again needs it: it is not forgotten meanwhile.
+      query: sql`
+        with gone as (
+          delete from ${snapshots} where tenant = ${tenant} and digest = ${digest} and ${other} returning 1
         )
-        .execute(),
-    );
+        insert into ${snapshots} (tenant, digest, body)
+        select ${tenant}, ${digest}, ${body}::json from (select count(*) from gone) as removed
+        on conflict (tenant, digest) do update set stored_at = clock_timestamp()`,
+    });
   }
 
   async getSnapshot(tenant: string, digest: Digest): Promise<Json | undefined> {

@@ -94,9 +94,17 @@ create function countersign.trail_grant(g countersign.grants) returns jsonb lang
     'returnedAt', countersign.trail_time(g.returned_at)))
 $$;
 
--- A receipt, with the grants of its action: when each was issued, used and returned, or the entry that says so already.
+-- A receipt, with the grants of the action that it ends: when each was issued, used and returned, or the entry that says so already.
 create function countersign.trail_receipt() returns trigger language plpgsql as $$
 begin
+  -- A receipt that ends no action, such as that for a command, or for the refusal of another proposal under an action's id, has no grants to tell.
+  if not exists (
+    select from countersign.actions as a where a.tenant = new.tenant and a.action_id = new.action_id and a.receipt_seq = new.seq
+  ) then
+    perform countersign.append_trail(
+      new.tenant, 'receipt', new.at, new.action_id, new.hash, new.seq, jsonb_build_object('receipt', new.seq));
+    return null;
+  end if;
   perform countersign.append_trail(new.tenant, 'receipt', new.at, new.action_id, new.hash, new.seq, jsonb_build_object(
     'receipt', new.seq,
     'grants', coalesce((

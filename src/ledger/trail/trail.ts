@@ -162,14 +162,35 @@ export class Trail {
     return rows.map(({ seq }) => Number(seq));
   }
 
-  /** A tenant's checkpoints by their size. */
-  async checkpoints(tenant: string): Promise<readonly StoredCheckpoint[]> {
+  /** A tenant's checkpoints by their size, read in pages, up to the one over `upTo` entries. */
+  async *checkpoints(
+    tenant: string,
+    { upTo }: { readonly upTo: number },
+  ): AsyncGenerator<Pick<StoredCheckpoint, 'size' | 'jws'>> {
+    let last = 0;
+    for (;;) {
+      const rows = await this.#database.rows({
+        name: 'trail_checkpoints',
+        query: sql<{ size: string; jws: string }>`
+          select size, jws from ${this.#database.table('trail_checkpoints')}
+          where tenant = ${tenant} and size > ${last} and size <= ${upTo} order by size limit ${sql.lit(PAGE)}`,
+      });
+      for (const { size, jws } of rows) {
+        last = Number(size);
+        yield { size: last, jws };
+      }
+      if (rows.length < PAGE) return;
+    }
+  }
+
+  /** The one over so many entries. */
+  async checkpoint(tenant: string, size: number): Promise<StoredCheckpoint | undefined> {
     const rows = await this.#database.rows({
-      name: 'trail_checkpoints',
+      name: 'trail_checkpoint',
       query: sql<CheckpointRow>`
-        select size, jws, peaks from ${this.#database.table('trail_checkpoints')} where tenant = ${tenant} order by size`,
+        select size, jws, peaks from ${this.#database.table('trail_checkpoints')} where tenant = ${tenant} and size = ${size}`,
     });
-    return rows.map(toCheckpoint);
+    return rows[0] && toCheckpoint(rows[0]);
   }
 
   async lastCheckpoint(tenant: string): Promise<StoredCheckpoint | undefined> {

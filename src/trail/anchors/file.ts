@@ -1,8 +1,9 @@
 /** An anchor that appends checkpoints to a file, such as one on a write-once volume of somebody else's. */
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { checkedName } from '../../notify/options.js';
 import { anchorFailed, anchorText, type Anchor } from './anchor.js';
+import { appendLine } from './lines.js';
 
 /** Which file checkpoints are appended to. */
 export interface FileAnchorOptions {
@@ -20,13 +21,7 @@ export function fileAnchor({ name: given = 'file', path: file }: FileAnchorOptio
     async put(checkpoint) {
       try {
         await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-        const handle = await open(file, 'a', 0o644);
-        try {
-          await handle.write(`${anchorText(checkpoint)}\n`);
-          await handle.sync();
-        } finally {
-          await handle.close();
-        }
+        await appendLine(file, anchorText(checkpoint));
         return `appended to ${file}`;
       } catch (error) {
         throw anchorFailed(name, (error as Error).message, error);

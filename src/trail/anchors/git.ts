@@ -1,10 +1,10 @@
 /** An anchor that commits checkpoints into a Git repository, and pushes them where it is told to. */
 import { execFile } from 'node:child_process';
-import { appendFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { checkedName } from '../../notify/options.js';
 import { anchorFailed, anchorText, type Anchor } from './anchor.js';
+import { appendLine } from './lines.js';
 
 /** Which repository checkpoints are committed to, and where they are pushed. */
 export interface GitAnchorOptions {
@@ -24,18 +24,25 @@ const COMMAND_MS = 30_000;
 /** Each tenant has a file of its own, JSON Lines, and each checkpoint is a commit. @throws CountersignError CONFIG_INVALID */
 export function gitAnchor({ name: given = 'git', repository, remote }: GitAnchorOptions): Anchor {
   const name = checkedName(given, 'gitAnchor.name');
-  // Nothing in the folder, nor in a user's settings, may run a program: hooks and signing are off.
+  // A commit runs no program, whatever the folder or a user's settings say: hooks, monitors and signing are off.
+  const off = ['core.hooksPath=/dev/null', 'core.fsmonitor=false', 'commit.gpgSign=false'];
   const git = async (signal: AbortSignal, ...args: string[]): Promise<string> => {
-    const safe = ['-C', repository, '-c', 'core.hooksPath=/dev/null', '-c', 'commit.gpgSign=false'];
+    const safe = ['-C', repository, ...off.flatMap((setting) => ['-c', setting])];
     const env = { ...process.env, GIT_TERMINAL_PROMPT: '0' };
-    return (await run('git', [...safe, ...args], { signal, timeout: COMMAND_MS, env })).stdout.trim();
+    const { stdout } = await run('git', [...safe, ...args], { signal, timeout: COMMAND_MS, env }).catch(
+      (failed: FailedCommand) => {
+        // What failed has the command with it.
+        throw new Error(whyFailed(failed));
+      },
+    );
+    return stdout.trim();
   };
   let before: Promise<unknown> = Promise.resolve();
   const put: Anchor['put'] = async (checkpoint, signal) => {
     const { tenant, size } = checkpoint;
     const file = `${tenant === '*' ? '_all' : tenant}.jsonl`;
     try {
-      await appendFile(path.join(repository, file), `${anchorText(checkpoint)}\n`);
+      await appendLine(path.join(repository, file), anchorText(checkpoint));
       await git(signal, 'add', '--', file);
       const who = ['-c', 'user.name=countersign', '-c', 'user.email=countersign@localhost'];
       await git(signal, ...who, 'commit', '--quiet', '-m', `${tenant}: ${size} entries`, '--', file);
@@ -54,4 +61,17 @@ export function gitAnchor({ name: given = 'git', repository, remote }: GitAnchor
       return turn;
     },
   };
+}
+
+interface FailedCommand {
+  readonly code?: number | string | null;
+  readonly killed?: boolean;
+  readonly stderr?: string;
+}
+
+/** Never the command itself: the remote may be a URL with a password. */
+function whyFailed({ code, killed, stderr = '' }: FailedCommand): string {
+  const told = stderr.trim().replaceAll(/(:\/\/)[^\s/@]*@/g, '$1');
+  if (told !== '') return told;
+  return killed === true ? `git did not end within ${COMMAND_MS / 1000} s` : `git failed (${code ?? 'it was ended'})`;
 }

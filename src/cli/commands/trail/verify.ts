@@ -5,6 +5,7 @@ import { CountersignError } from '../../../action/errors.js';
 import { parseJson } from '../../../action/parse.js';
 import type { AnchorLine } from '../../../trail/anchored.js';
 import type { TrailKeys } from '../../../trail/keys.js';
+import { linesIn } from '../../../trail/json-lines.js';
 import type { TrailReport } from '../../../trail/report.js';
 import type { CheckTimestamp } from '../../../trail/stamped.js';
 import type { VerifyTrailOptions } from '../../../trail/verify-lines.js';
@@ -74,8 +75,14 @@ async function verify(context: Context, file: string | undefined, options: Verif
     if (overdueBefore !== undefined) {
       throw usageError('A proof has no grants.', { field: '--max-open', expected: 'an exported trail, or no file' });
     }
+    if (options.timestampCa !== undefined) {
+      throw usageError('Time stamps are checked of an exported trail, and of no proof.', {
+        field: '--timestamp-ca',
+        expected: 'an exported trail, or no file',
+      });
+    }
     const { verifyProof } = await import('../../../trail/proofs.js');
-    const proven = await verifyProof(proof, keys);
+    const proven = await verifyProof(proof, keys, (await anchored(options)).anchors);
     const { out } = context;
     out.result({ ok: true, ...proven }, () =>
       proven.type === 'inclusion'
@@ -178,7 +185,7 @@ async function* linesOf(file: string): AsyncGenerator<string> {
   const handle = await open(file).catch((error: unknown) => {
     throw unreadable(file, error);
   });
-  yield* handle.readLines({ encoding: 'utf8' });
+  yield* linesIn(handle.createReadStream());
 }
 
 function unreadable(file: string, cause: unknown): CountersignError {
