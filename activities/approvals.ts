@@ -3,7 +3,8 @@ import type { Requirement } from '../src/action/decision.js';
 import { asCountersignError, CountersignError, type ErrorView } from '../src/action/errors.js';
 import { digest, type Digest } from '../src/action/json.js';
 import type { ApprovalRecord, Shown } from '../src/action/outcome.js';
-import { rolesOf, samePerson } from '../src/action/quorum.js';
+import { isAgentItself, isOwnerOf } from '../src/action/own-agents.js';
+import { rolesOf } from '../src/action/quorum.js';
 import { assertMayDecide, verifyApproval, verifyAssertion, type Approval } from '../src/trust/index.js';
 import type { ApprovalCheck } from './contract.js';
 import type { Dependencies } from './deps.js';
@@ -124,11 +125,9 @@ async function deciderOf(
   deps: Dependencies,
 ): Promise<Decider> {
   const { selfApproval } = deps.settings;
-  const isRestrictedOwner = (id: string): boolean =>
-    !selfApproval && agent.owner !== undefined && samePerson(id, agent.owner);
-  const [root = agent.id] = agent.id.split('/');
+  const isRestrictedOwner = (id: string): boolean => !selfApproval && isOwnerOf(id, agent);
   const delegatedRoles = (await delegatedRolesOf(approver, deps)).filter(
-    ({ role, from }) => !approver.roles.includes(role) && !isRestrictedOwner(from) && !samePerson(from, root),
+    ({ role, from }) => !approver.roles.includes(role) && !isRestrictedOwner(from) && !isAgentItself(from, agent),
   );
   const roles = [...new Set([...approver.roles, ...delegatedRoles.map(({ role }) => role)])];
 

@@ -4,6 +4,7 @@
  */
 import { decodeJwt } from 'jose';
 import { CountersignError } from '../src/action/errors.js';
+import { isAgentItself } from '../src/action/own-agents.js';
 import { samePerson } from '../src/action/quorum.js';
 import { verifyEnrolment, type SignedCommand } from '../src/trust/index.js';
 import type { CommandResult } from './contract.js';
@@ -120,8 +121,7 @@ async function createStandingApproval(
       fix: 'Ask somebody who has the role.',
     });
   }
-  const [root = subject] = subject.split('/');
-  if (samePerson(by, root)) {
+  if (isAgentItself(by, { id: subject })) {
     throw new CountersignError('APPROVAL_FORBIDDEN', 'Nobody approves what they do themselves.', {
       field: 'command.subject',
       expected: 'the id of somebody else',

@@ -4,6 +4,7 @@ import { CountersignError } from '../src/action/errors.js';
 import { digest } from '../src/action/json.js';
 import type { HoldRequest, LimitFigure } from '../src/action/limits.js';
 import type { ApprovalRecord, Shown } from '../src/action/outcome.js';
+import { rootAgent } from '../src/action/own-agents.js';
 import { progress } from '../src/action/quorum.js';
 import type { NewAuthorization, SignedAuthorization } from '../src/action/person-authorization.js';
 import type { StandingApproval } from '../src/action/standing-approval.js';
@@ -99,7 +100,7 @@ export async function usableApprovals(
 
 /** The agent, and the first agent of its chain, on whose behalf it acts. A compensation does not act on an agent's behalf. */
 function agentIds(id: string): readonly string[] {
-  const [root = id] = id.split('/');
+  const root = rootAgent(id);
   return root === id || isUndoAgent(id) ? [id] : [id, root];
 }
 

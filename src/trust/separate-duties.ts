@@ -1,7 +1,7 @@
 /** Separation of duties: nobody decides on what their own agent does. */
 import { CountersignError } from '../action/errors.js';
+import { isAgentItself, isOwnerOf } from '../action/own-agents.js';
 import type { Agent } from '../action/principal.js';
-import { samePerson } from '../action/quorum.js';
 
 export interface Duties {
   /** The person's id. */
@@ -14,10 +14,8 @@ export interface Duties {
 
 /** Passes unless this person is the agent, or answers for it. @throws CountersignError APPROVAL_FORBIDDEN */
 export function assertSeparateDuties({ person, agent, selfApproval }: Duties, field: string): void {
-  // A delegate is its delegator's doing: `ann/helper` is Ann's.
-  const [root = agent.id] = agent.id.split('/');
-  if (samePerson(person, root)) throw forbidden('The approver is the agent itself.', field);
-  if (!selfApproval && agent.owner !== undefined && samePerson(person, agent.owner)) {
+  if (isAgentItself(person, agent)) throw forbidden('The approver is the agent itself.', field);
+  if (!selfApproval && isOwnerOf(person, agent)) {
     throw forbidden('The approver is the owner of the agent.', field);
   }
 }

@@ -1,16 +1,12 @@
 /** Whether a person may decide on an action or resolve it, as far as the page can tell. The worker checks for itself. */
 import type { Requirement } from '../../../action/decision.js';
 import type { Shown } from '../../../action/outcome.js';
-import { rolesOf, samePerson } from '../../../action/quorum.js';
+import { isAgentItself, isOwnerOf } from '../../../action/own-agents.js';
+import type { Agent } from '../../../action/principal.js';
+import { rolesOf } from '../../../action/quorum.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
 import type { DecisionRights } from './decision-panel.js';
 import { either } from '../components/format.js';
-
-/** Whose action it is. */
-interface Agent {
-  readonly id: string;
-  readonly owner?: string | undefined;
-}
 
 interface DecisionCase {
   readonly person: PersonPrincipal;
@@ -27,8 +23,8 @@ interface DecisionCase {
 export function decisionRightsOf(decision: DecisionCase): DecisionRights {
   const { person, shown, waitedSeconds, duties, hasPasskey, selfApproval } = decision;
   const { agent, requirements } = shown;
-  if (isAgent(person, agent)) return { kind: 'may_not', why: PROPOSED_IT };
-  const owns = !selfApproval && isOwner(person, agent);
+  if (isAgentItself(person.id, agent)) return { kind: 'may_not', why: PROPOSED_IT };
+  const owns = !selfApproval && isOwnerOf(person.id, agent);
   const mine = requirements.filter((wanted) => {
     if (owns && wanted.self !== true) return false;
     const roles = rolesOf(wanted, waitedSeconds);
@@ -43,23 +39,17 @@ export function decisionRightsOf(decision: DecisionCase): DecisionRights {
 }
 
 /** Why this person may not say what became of the agent's action. Undefined where they may. */
-export function mayNotResolve(person: PersonPrincipal, agent: Agent, selfApproval: boolean): string | undefined {
-  if (isAgent(person, agent)) return PROPOSED_IT;
-  return !selfApproval && isOwner(person, agent) ? OWNS_AGENT : undefined;
+export function mayNotResolve(
+  person: PersonPrincipal,
+  agent: Pick<Agent, 'id' | 'owner'>,
+  selfApproval: boolean,
+): string | undefined {
+  if (isAgentItself(person.id, agent)) return PROPOSED_IT;
+  return !selfApproval && isOwnerOf(person.id, agent) ? OWNS_AGENT : undefined;
 }
 
 const PROPOSED_IT = 'You proposed this yourself.';
 const OWNS_AGENT = 'You own the agent that proposed this, so another person must decide.';
-
-/** A delegate is its delegator's doing. */
-function isAgent(person: PersonPrincipal, { id }: Agent): boolean {
-  const [root = id] = id.split('/');
-  return samePerson(person.id, root);
-}
-
-function isOwner(person: PersonPrincipal, { owner }: Agent): boolean {
-  return owner !== undefined && samePerson(person.id, owner);
-}
 
 function wantedRoles(requirements: readonly Requirement[], waitedSeconds: number): string {
   return (
