@@ -1,5 +1,10 @@
 /** What clients, workflows and command line agree on about Temporal. The workflow sandbox loads this: no zod, nothing of Node's. */
-import { defineSearchAttributeKey, SearchAttributeType, type VersioningBehavior } from '@temporalio/common';
+import {
+  defineSearchAttributeKey,
+  SearchAttributeType,
+  TypedSearchAttributes,
+  type VersioningBehavior,
+} from '@temporalio/common';
 
 /** The typed search attributes by which actions are found. Never encrypted: no secret goes into them. */
 export const ATTRIBUTES = {
@@ -12,6 +17,16 @@ export const ATTRIBUTES = {
   tenant: defineSearchAttributeKey('CountersignTenant', SearchAttributeType.KEYWORD),
   receipt: defineSearchAttributeKey('CountersignReceipt', SearchAttributeType.INT),
 } as const;
+
+/** Of an action that begins. @param agent as whoever begins it says: the worker sets it to what it has verified */
+export function actionAttributes(tenant: string, tool: string, agent?: string): TypedSearchAttributes {
+  return new TypedSearchAttributes([
+    { key: ATTRIBUTES.tenant, value: tenant },
+    { key: ATTRIBUTES.tool, value: tool },
+    { key: ATTRIBUTES.status, value: 'running' },
+    ...(agent === undefined ? [] : [{ key: ATTRIBUTES.agent, value: agent }]),
+  ]);
+}
 
 /**
  * Every type of workflow that a worker runs, and what becomes of an open one when workers of another version are promoted: short ones stay

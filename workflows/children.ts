@@ -9,13 +9,13 @@ import {
   WorkflowIdReusePolicy,
   type ChildWorkflowHandle,
 } from '@temporalio/workflow';
-import { TypedSearchAttributes, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ActionRequest, CompensationRequest, ActionState } from '../activities/contract.js';
 import type { ErrorView } from '../src/action/errors.js';
 import { actionConflict } from '../src/action/errors-conflict.js';
 import { proposerOf, type Outcome } from '../src/action/outcome.js';
 import type { CompensationView } from '../src/action/saga.js';
-import { ATTRIBUTES, MAX_SUMMARY, WORKFLOW_TASK_TIMEOUT } from '../src/temporal.js';
+import { actionAttributes, MAX_SUMMARY, WORKFLOW_TASK_TIMEOUT } from '../src/temporal.js';
 import type { Awaited, resolution } from './resolution.js';
 
 /** The workflows that are begun here, as their own files export them: naming their files would be a cycle. */
@@ -27,15 +27,6 @@ const MAX_LOST = 2;
 
 /** Before a child is begun again whose workflow was ended from outside. Milliseconds. */
 const AGAIN = { first: 1_000, longest: 5 * 60_000 } as const;
-
-function attributes(tenant: string, tool: string, agent?: string): TypedSearchAttributes {
-  return new TypedSearchAttributes([
-    { key: ATTRIBUTES.tenant, value: tenant },
-    { key: ATTRIBUTES.tool, value: tool },
-    { key: ATTRIBUTES.status, value: 'running' },
-    ...(agent === undefined ? [] : [{ key: ATTRIBUTES.agent, value: agent }]),
-  ]);
-}
 
 /** Where and how an action is run as a child. */
 export interface RunOptions {
@@ -102,7 +93,7 @@ function actionOptions(tenant: string, request: ActionRequest, agent?: string) {
     workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
     parentClosePolicy: ParentClosePolicy.ABANDON,
     workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
-    typedSearchAttributes: attributes(tenant, tool, agent),
+    typedSearchAttributes: actionAttributes(tenant, tool, agent),
     staticSummary: `${tool}: ${reasoning?.startsWith('Undoes ') === true ? reasoning : actionId}`.slice(0, MAX_SUMMARY),
   };
 }
@@ -148,7 +139,7 @@ export async function startCompensation(
       workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
       parentClosePolicy: ParentClosePolicy.ABANDON,
       workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
-      typedSearchAttributes: attributes(tenant, proposal.tool),
+      typedSearchAttributes: actionAttributes(tenant, proposal.tool),
       staticSummary: `undo ${proposal.actionId}`.slice(0, MAX_SUMMARY),
     });
   } catch (error) {

@@ -1,12 +1,12 @@
 /** The workflow of one action: how it is found, and how it is started or joined. */
 import { WithStartWorkflowOperation, type Client, type WorkflowHandle } from '@temporalio/client';
-import { TypedSearchAttributes, WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
+import { WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
 import type { ActionRequest } from '../../activities/contract.js';
 import type { Digest } from '../action/json.js';
 import { signedProposalDigest, wordsOf, type Proposal } from '../action/proposal.js';
 import type { Outcome, OutcomeReply } from '../action/outcome.js';
 import type { TemporalSettings } from '../environment.js';
-import { ATTRIBUTES, MAX_SUMMARY, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
+import { actionAttributes, MAX_SUMMARY, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
 import { outcomeUpdate, restateUpdate } from '../../workflows/messages.js';
 import { hasEnded } from './failures.js';
 import { describeInput, quoteReasoning } from './workflow-text.js';
@@ -47,13 +47,7 @@ export async function startAction(
     workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
     staticSummary: `${proposal.tool}: ${describeInput(proposal)}`.slice(0, MAX_SUMMARY),
     ...(proposal.reasoning === undefined ? {} : { staticDetails: quoteReasoning(proposal.reasoning) }),
-    typedSearchAttributes: new TypedSearchAttributes([
-      { key: ATTRIBUTES.tenant, value: agent.tenant },
-      { key: ATTRIBUTES.tool, value: proposal.tool },
-      // As the agent says itself: the worker sets it to what it has verified.
-      { key: ATTRIBUTES.agent, value: agent.id },
-      { key: ATTRIBUTES.status, value: 'running' },
-    ]),
+    typedSearchAttributes: actionAttributes(agent.tenant, proposal.tool, agent.id),
   });
   // Whoever waits for the operation itself hears of its failure through the update.
   operation.workflowHandle().catch(() => {});

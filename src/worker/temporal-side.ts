@@ -8,7 +8,7 @@ import {
   WorkflowNotFoundError,
   type ScheduleOptionsStartWorkflowAction,
 } from '@temporalio/client';
-import { TypedSearchAttributes, WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy } from '@temporalio/common';
+import { WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy } from '@temporalio/common';
 import type { WorkerDeploymentVersion } from '@temporalio/common';
 import type { NativeConnection } from '@temporalio/worker';
 import type { Logger } from 'pino';
@@ -20,7 +20,7 @@ import { describeDeployment, promote } from '../client/deployment.js';
 import type { TemporalSettings } from '../environment.js';
 import type { LedgerAlarm } from '../notify/alarm.js';
 import type { PayloadEncryption } from '../privacy/data-converter.js';
-import { ATTRIBUTES, MAX_SUMMARY, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
+import { actionAttributes, MAX_SUMMARY, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
 
 /** How long the server may take to answer. Milliseconds. */
 const ANSWER_MS = 5_000;
@@ -61,11 +61,7 @@ export class TemporalSide implements WorkflowStates {
           workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
           workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
           staticSummary: `${tool}: ${actionId}`.slice(0, MAX_SUMMARY),
-          typedSearchAttributes: new TypedSearchAttributes([
-            { key: ATTRIBUTES.tenant, value: tenant },
-            { key: ATTRIBUTES.tool, value: tool },
-            { key: ATTRIBUTES.status, value: 'running' },
-          ]),
+          typedSearchAttributes: actionAttributes(tenant, tool),
         }),
       );
     } catch (error) {
