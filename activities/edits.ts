@@ -46,7 +46,6 @@ export async function beginEdits(olderThanMs: number, deps: Dependencies): Promi
     if (readable === 'elsewhere') continue;
     if (readable !== 'erased') await workflows.begin(tenant, readable);
     await ledger.edits.begun(tenant, actionId);
-    Context.current().heartbeat();
     done++;
   }
   return done;

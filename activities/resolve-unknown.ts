@@ -11,14 +11,15 @@ type Resolve = Extract<SignedCommand, { kind: 'resolve' }>;
 
 /** Checks that the signer neither is the agent nor answers for it. @throws CountersignError NOT_FOUND, APPROVAL_FORBIDDEN */
 export async function checkResolution(command: Resolve, deps: Dependencies): Promise<Execute> {
-  const { agent, owner, outcome } = await recordOf(command, deps);
+  const record = await recordOf(command, deps);
+  const { agent, owner, outcome } = record;
   const { selfApproval } = deps.settings;
   // What left no facts behind is known by its admission. Where a later run had another credential, both of its owners are the agent's.
   const agents = [outcome?.facts?.agent, agent === undefined ? undefined : { id: agent, owner }];
   for (const whose of agents) {
     if (whose !== undefined) assertSeparateDuties({ person: command.by, agent: whose, selfApproval }, 'command.by');
   }
-  return async () => ({ kind: 'resolve', outcome: await resolveUnknown(command, deps) });
+  return async () => ({ kind: 'resolve', outcome: await resolveUnknown(command, record, deps) });
 }
 
 async function recordOf({ tenant, subject }: Resolve, { ledger }: Dependencies): Promise<LedgerAction> {
@@ -27,10 +28,9 @@ async function recordOf({ tenant, subject }: Resolve, { ledger }: Dependencies):
   throw new CountersignError('NOT_FOUND', `There is no action ${subject} of tenant ${tenant}.`, { field: 'actionId' });
 }
 
-/** Records whether the effect happened. The rest of the outcome stays as it was. @throws CountersignError NOT_FOUND, NOT_UNKNOWN */
-async function resolveUnknown(command: Resolve, deps: Dependencies): Promise<Outcome> {
+/** Records whether the effect happened. The rest of the outcome stays as it was. @throws CountersignError NOT_UNKNOWN */
+async function resolveUnknown(command: Resolve, record: LedgerAction, deps: Dependencies): Promise<Outcome> {
   const { tenant, subject: actionId, verdict, by, roles, at, reason: evidence } = command;
-  const record = await recordOf(command, deps);
   const { outcome: recorded } = record;
   if (recorded?.resolution?.digest === command.digest) return recorded;
   if (recorded?.status !== 'unknown') throw notUnknown(actionId, record.status);

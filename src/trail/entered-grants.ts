@@ -15,8 +15,6 @@ export interface EnterGrantsOptions {
   /** Since when they were used. Milliseconds, default 60,000. */
   readonly olderThanMs?: number | undefined;
   readonly signal: AbortSignal;
-  /** Called as it goes on. */
-  readonly progress: () => void;
   readonly problem: (tenant: string, error: CountersignError) => void;
 }
 
@@ -26,14 +24,13 @@ export interface EnterGrantsOptions {
  * @returns how many. @throws CountersignError LEDGER_UNAVAILABLE
  */
 export async function enterUsedGrants(options: EnterGrantsOptions): Promise<number> {
-  const { ledger, tenants, olderThanMs = CONCLUDES_WITHIN_MS, signal, progress, problem } = options;
+  const { ledger, tenants, olderThanMs = CONCLUDES_WITHIN_MS, signal, problem } = options;
   let entered = 0;
   for (const { tenant, jtis } of await ledger.trail.unenteredGrants(olderThanMs, tenants)) {
     try {
       for (let at = 0; at < jtis.length; at += AT_ONCE) {
         signal.throwIfAborted();
         entered += await ledger.trail.enterGrants(tenant, jtis.slice(at, at + AT_ONCE));
-        progress();
       }
     } catch (thrown) {
       if (signal.aborted) throw thrown;

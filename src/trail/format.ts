@@ -6,7 +6,7 @@ export const FORMAT = 'countersign-trail/1';
 const count = z.number().int().min(0);
 
 /** Hashes are over UTF-8, in which half a surrogate pair is the same as U+FFFD. */
-const text = z.string().refine((value) => value.isWellFormed());
+export const wellFormedText = z.string().refine((value) => value.isWellFormed());
 
 const lineSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('trail'), format: z.literal(FORMAT), tenant: z.string() }),
@@ -15,9 +15,9 @@ const lineSchema = z.discriminatedUnion('type', [
     seq: z.number().int().min(1),
     hash: z.string(),
     /** The entry as it is hashed. */
-    entry: text,
+    entry: wellFormedText,
     /** What the entry's digest is of. */
-    evidence: text.exactOptional(),
+    evidence: wellFormedText.exactOptional(),
   }),
   z.strictObject({ type: z.literal('checkpoint'), jws: z.string() }),
   z.strictObject({ type: z.literal('end'), entries: count, checkpoints: count }),

@@ -8,6 +8,7 @@ import { verifyCheckpoint } from '../trust/index.js';
 import type { AnchorLine } from './anchored.js';
 import { readEntry } from './entry.js';
 import { openEvidence } from './evidence.js';
+import { wellFormedText } from './format.js';
 import type { TrailKeys } from './keys.js';
 import { consistencyProof, inclusionProof, leafHash, verifyConsistency, verifyInclusion } from './merkle.js';
 import type { TrailProblem } from './problems.js';
@@ -18,12 +19,9 @@ const hex = z.string().regex(/^[0-9a-f]{64}$/);
 const proofSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('inclusion'),
-    entry: z.string().refine((text) => text.isWellFormed()),
+    entry: wellFormedText,
     /** What the entry's digest is of. */
-    evidence: z
-      .string()
-      .refine((text) => text.isWellFormed())
-      .exactOptional(),
+    evidence: wellFormedText.exactOptional(),
     proof: z.array(hex).max(64),
     checkpoint: z.string(),
   }),

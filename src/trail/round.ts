@@ -17,8 +17,6 @@ export interface RoundOptions {
   /** For how long an anchor is waited for in vain, over all tenants, before what it has not is left to the next round. Milliseconds, default 60,000. */
   readonly awayMs?: number;
   readonly signal: AbortSignal;
-  /** Called as it goes on: at least once for each tenant. */
-  readonly progress?: () => void;
 }
 
 export interface RoundReport {
@@ -31,7 +29,7 @@ export interface RoundReport {
 
 /** Every trail is signed before any is put somewhere, and no anchor waits for another: one that is away keeps no other trail from being told. @throws CountersignError LEDGER_UNAVAILABLE */
 export async function checkpointRound(options: RoundOptions): Promise<RoundReport> {
-  const { ledger, keyring, anchors, signal, progress = () => {} } = options;
+  const { ledger, keyring, anchors, signal } = options;
   const checkpoints: Checkpoint[] = [];
   const problems: { tenant: string; error: CountersignError }[] = [];
   const problem = (tenant: string, error: CountersignError): void => void problems.push({ tenant, error });
@@ -40,7 +38,6 @@ export async function checkpointRound(options: RoundOptions): Promise<RoundRepor
     tenants: options.tenants,
     olderThanMs: options.enterAfterMs,
     signal,
-    progress,
     problem,
   });
   for (const tenant of options.tenants ?? (await ledger.trail.tenants())) {
@@ -53,14 +50,12 @@ export async function checkpointRound(options: RoundOptions): Promise<RoundRepor
       if (error.code === 'LEDGER_UNAVAILABLE') throw error;
       problem(tenant, error);
     }
-    progress();
   }
-  await Promise.all(anchors.map((anchor) => anchored(anchor, checkpoints, { ...options, progress, problem })));
+  await Promise.all(anchors.map((anchor) => anchored(anchor, checkpoints, { ...options, problem })));
   return { entered, checkpoints: checkpoints.map(({ made, claims }) => ({ made, ...claims })), problems };
 }
 
 interface Anchoring extends Pick<RoundOptions, 'ledger' | 'signal' | 'awayMs'> {
-  readonly progress: () => void;
   readonly problem: (tenant: string, error: CountersignError) => void;
 }
 
@@ -68,7 +63,7 @@ interface Anchoring extends Pick<RoundOptions, 'ledger' | 'signal' | 'awayMs'> {
 async function anchored(
   anchor: Anchor,
   checkpoints: readonly Checkpoint[],
-  { ledger: { trail }, signal, awayMs = 60_000, progress, problem }: Anchoring,
+  { ledger: { trail }, signal, awayMs = 60_000, problem }: Anchoring,
 ): Promise<void> {
   const { name } = anchor;
   let waitedMs = 0;
@@ -94,7 +89,6 @@ async function anchored(
       waitedMs += performance.now() - begun;
       problem(tenant, error);
     }
-    progress();
   }
 }
 

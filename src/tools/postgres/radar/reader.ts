@@ -122,7 +122,7 @@ export class PostgresRadarReader implements RadarReader {
   async #begun(session: PostgresSession, slot: string, standing: SlotStanding, signal: AbortSignal): Promise<Observed> {
     await assertLogical(session, this.#source.settings.tool, signal);
     const { position: since } = this.#memory;
-    const { system, flushed, now } = standing;
+    const { system, flushed } = standing;
     const { watched } = this.#memory;
     const wasWatched =
       since !== undefined && since !== '' && this.#memory.system === system && this.#memory.slot === slot;
@@ -132,14 +132,7 @@ export class PostgresRadarReader implements RadarReader {
       definitions: [],
       gaps: wasWatched ? [lostGap(since, standing, this.#givenUp)] : [],
       position: flushed,
-      memory: {
-        slot,
-        system,
-        position: '',
-        readAt: now.toISOString(),
-        watched: [...watched],
-        told: this.#definitions.told(false),
-      },
+      memory: { ...readOf(standing, slot, watched), position: '', told: this.#definitions.told(false) },
       more: true,
       watched,
       unseen: [],
@@ -195,7 +188,7 @@ export class PostgresRadarReader implements RadarReader {
     gaps: readonly Gap[],
     signal: AbortSignal,
   ): Promise<Observed> {
-    const { flushed, lagBytes, system, now } = standing;
+    const { flushed, lagBytes, system } = standing;
     const { full, inserts } = publicationsOf(slot);
     const { effectsSchema } = this.#source.watched;
     const effects = `"${effectsSchema.replaceAll('"', '""')}".effects`;
@@ -228,14 +221,7 @@ export class PostgresRadarReader implements RadarReader {
       definitions: [...heard, ...(settled?.found ?? [])],
       gaps,
       position,
-      memory: {
-        slot,
-        system,
-        position,
-        readAt: now.toISOString(),
-        watched: [...watched],
-        told: this.#definitions.told(settled !== undefined),
-      },
+      memory: { ...readOf(standing, slot, watched), position, told: this.#definitions.told(settled !== undefined) },
       ...(catalog === undefined ? {} : { catalog }),
       more: cut,
       lagBytes,
@@ -257,6 +243,11 @@ export class PostgresRadarReader implements RadarReader {
       throw radarFailure(error, settings.tool);
     }
   }
+}
+
+/** What is remembered of a read, but for up to where it was. */
+function readOf({ system, now }: SlotStanding, slot: string, watched: readonly string[]) {
+  return { slot, system, readAt: now.toISOString(), watched: [...watched] };
 }
 
 async function databaseName(session: PostgresSession, signal: AbortSignal): Promise<string> {
