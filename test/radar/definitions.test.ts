@@ -306,13 +306,14 @@ describe('where the radar may not make event triggers', () => {
     // An administrator lets it know who, and whoever goes on uses that.
     await watched.close();
     for (const statement of eventTriggerStatements('countersign_effects.note_definition')) await sql(statement);
-    await watched.open();
+    expect(await watched.changing(() => watched.open())).toEqual([]);
     expect((await watched.changing('ALTER TABLE kept ADD COLUMN more text')).map(said)).toEqual([
       ['definition', 'definition_changed', ['ALTER TABLE public.kept'], [ADMIN]],
     ]);
     const drops = Object.values(EVENT_TRIGGERS).map((name) => `DROP EVENT TRIGGER ${name};`);
-    const unwatched = await watched.changing(`BEGIN; ${drops.join(' ')} COMMIT`);
-    expect(unwatched.map(({ reason }) => reason)).toEqual(['guard_changed']);
+    const unwatched = await watched.changing(`BEGIN; ALTER TABLE kept ADD COLUMN last text; ${drops.join(' ')} COMMIT`);
+    expect(unwatched.map(({ reason }) => reason)).toEqual(['definition_changed', 'guard_changed']);
+    // What was told of the table a moment ago was told of that change.
     const gone = await watched.changing('DROP TABLE kept');
     expect(gone.map(({ detail }) => detail)).toEqual(['public.kept is gone: nobody says who did it.']);
     const back = await watched.changing('CREATE TABLE kept (id int PRIMARY KEY); ALTER TABLE kept OWNER TO keeper');

@@ -46,6 +46,7 @@ FROM said GROUP BY root`;
 export const SEALS_SQL = `
 WITH ${MEMBER}
 SELECT json_build_object(
+  'snapshot', pg_current_snapshot(),
   'tables', (SELECT coalesce(json_object_agg(m.root, json_build_object(
       'triggers', (SELECT coalesce(json_object_agg(t.oid, coalesce((SELECT format('%s/%s/%s', g.oid, g.xmin, g.tgenabled) FROM pg_trigger g
           WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgname = '${RADAR_TRIGGER}'), '')), '{}') FROM member t WHERE t.root = m.root),

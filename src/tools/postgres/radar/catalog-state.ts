@@ -4,6 +4,7 @@ import type { PostgresSession } from '../connection.js';
 import { DEFINITIONS_SQL, SEALS_SQL } from './catalog-sql.js';
 import { EVENT_TRIGGERS } from './definition-source.js';
 import { FIXED_PATH, runFixed } from './fixed-session.js';
+import { Snapshot } from './snapshot.js';
 
 export interface TableState {
   readonly oid: string;
@@ -35,6 +36,8 @@ export interface NamedTable {
 }
 
 interface Seals {
+  /** Which transactions are in it. */
+  readonly snapshot: Snapshot;
   readonly tables: ReadonlyMap<string, Pick<TableState, 'triggers' | 'published'>>;
   readonly own: CatalogState['own'];
 }
@@ -75,11 +78,13 @@ export async function sealsOf(
   const values = [tables.map(({ oid }) => oid), publications, effectsSchema, Object.values(EVENT_TRIGGERS)];
   const [result] = await runFixed(session, [{ text: SEALS_SQL, values }], signal);
   const said = JSON.parse(result?.rows[0]?.[0] ?? '{}') as {
+    readonly snapshot?: string;
     readonly tables?: Readonly<Record<string, Pick<TableState, 'triggers' | 'published'>>>;
     readonly function?: string;
     readonly events?: string;
   };
   return {
+    snapshot: new Snapshot(said.snapshot ?? ''),
     tables: new Map(Object.entries(said.tables ?? {})),
     own: { function: said.function ?? '', events: said.events ?? '' },
   };

@@ -19,6 +19,7 @@ import { lsnOf, type DecodedDefinitions } from './decode.js';
 import { concernOf } from './definition-concern.js';
 import { runFixed } from './fixed-session.js';
 import { RADAR_APPLICATION } from './messages.js';
+import type { Snapshot } from './snapshot.js';
 import { ToldDefinitions } from './told-definitions.js';
 
 interface Look {
@@ -26,6 +27,8 @@ interface Look {
   readonly changes: readonly FoundChange[];
   /** Everything that is in `state` was committed before here. An LSN. */
   readonly lsn: string;
+  /** What this saw is in `state`. */
+  readonly snapshot: Snapshot;
   readonly at: Date;
 }
 
@@ -66,7 +69,7 @@ export class DefinitionWatch {
       this.#look = undefined;
     }
     const before = new Map(this.#facts);
-    const found = await this.#stateOf(session, system, tables, names, signal);
+    const { found, snapshot } = await this.#stateOf(session, system, tables, names, signal);
     const { lsn, at, user } = await placeOf(session, signal);
     this.#user = user;
     const put = await sealsOf(session, await repair(), names, signal);
@@ -94,7 +97,7 @@ export class DefinitionWatch {
     ]);
     const now = { system, tables: Object.fromEntries(entries) as CatalogState['tables'], own: put.own };
     const state = { ...now, since: known !== undefined && isSame(known, now) ? known.since : lsn };
-    this.#look = { state, changes, lsn, at };
+    this.#look = { state, changes, lsn, snapshot, at };
     return published === undefined ? [] : republished(published, found);
   }
 
@@ -104,7 +107,7 @@ export class DefinitionWatch {
     tables: readonly NamedTable[],
     names: SealNames,
     signal: AbortSignal,
-  ): Promise<CatalogFound> {
+  ): Promise<{ readonly found: CatalogFound; readonly snapshot: Snapshot }> {
     const seals = await sealsOf(session, tables, names, signal);
     const definitions = await definitionsOf(session, tables, [], signal);
     const isNew = ({ name, oid }: NamedTable) => this.#facts.get(name)?.digest !== definitions.get(oid)?.digest;
@@ -119,7 +122,8 @@ export class DefinitionWatch {
       if (definition.facts !== undefined) this.#facts.set(name, { digest: definition.digest, facts: definition.facts });
       states.push([name, { oid, digest: definition.digest, ...seal }]);
     }
-    return { system, tables: Object.fromEntries(states), own: seals.own };
+    const found = { system, tables: Object.fromEntries(states), own: seals.own };
+    return { found, snapshot: seals.snapshot };
   }
 
   /** What the log says of definitions that matter here. Saying it again changes nothing. */
@@ -146,7 +150,7 @@ export class DefinitionWatch {
         // One session made the transaction: who else is named in it was put there, by whoever is named beside them.
         const writers = distinct(others.map(({ writer }) => writer));
         // Where nothing of ours says who, anybody can have said it.
-        if (isTold) for (const { name } of concerns) this.#told.add(kind, name, writers);
+        if (isTold) for (const { name } of concerns) this.#told.add(kind, name, { writers, transaction });
         const changes = distinct(
           concerns.map(({ message: { tag, identity } }) => ({ table: identity, operation: tag })),
         );
@@ -177,16 +181,17 @@ export class DefinitionWatch {
 
   /** To be remembered as well: what the log has said and the catalog, as it is remembered, has not. `settled`: with what a look has settled. */
   told(settled: boolean): readonly JsonObject[] {
-    return this.#told.remembered(settled);
+    return this.#told.remembered(settled ? this.#look?.snapshot : undefined);
   }
 
   /** What was settled is recorded. */
   confirmed(state: CatalogState): void {
     this.#known = state;
     this.#saved = JSON.stringify(state);
-    if (this.#look?.state !== state) return;
+    const look = this.#look;
+    if (look?.state !== state) return;
     this.#look = undefined;
-    this.#told.looked();
+    this.#told.looked(look.snapshot);
   }
 }
 

@@ -2,14 +2,13 @@
 import type { Json, JsonObject } from '../../../action/json.js';
 import type { RadarWriter } from '../../../action/radar.js';
 import type { CatalogChange } from './catalog-changes.js';
+import type { Snapshot } from './snapshot.js';
 
 interface Told {
   readonly writers: readonly RadarWriter[];
-  looks: number;
+  /** The one that did it, as the log numbers it: a look that saw it has found what it did. */
+  readonly transaction: string;
 }
-
-/** A look that began before the log said it may not have seen it, nor the one after. */
-const LOOKS = 2;
 
 export class ToldDefinitions {
   readonly #told: Map<string, Told>;
@@ -20,8 +19,8 @@ export class ToldDefinitions {
     this.#told = new Map(entries.flatMap(entryIn));
   }
 
-  add(kind: CatalogChange['kind'], name: string, writers: readonly RadarWriter[]): void {
-    this.#told.set(`${kind} ${name}`, { writers, looks: LOOKS });
+  add(kind: CatalogChange['kind'], name: string, told: Told): void {
+    this.#told.set(`${kind} ${name}`, told);
   }
 
   /** Undefined where the log has not said it. */
@@ -29,22 +28,25 @@ export class ToldDefinitions {
     return this.#told.get(`${kind} ${name}`)?.writers;
   }
 
-  /** A look was settled. */
-  looked(): void {
-    for (const [key, told] of this.#told) if (--told.looks <= 0) this.#told.delete(key);
+  /** What a look that saw these transactions has settled. */
+  looked(snapshot: Snapshot): void {
+    for (const [key, { transaction }] of this.#told) if (snapshot.sees(transaction)) this.#told.delete(key);
   }
 
-  /** `looked`: as it is after one more look. */
-  remembered(looked: boolean): readonly JsonObject[] {
-    return [...this.#told].flatMap(([key, { writers, looks }]) => {
-      const left = looked ? looks - 1 : looks;
-      return left <= 0 ? [] : [{ key, writers: writers.map((writer) => ({ ...writer })), looks: left }];
-    });
+  /** `looked`: as it is after one more look, which saw these transactions. */
+  remembered(looked: Snapshot | undefined): readonly JsonObject[] {
+    return [...this.#told]
+      .filter(([, { transaction }]) => looked?.sees(transaction) !== true)
+      .map(([key, { writers, transaction }]) => ({
+        key,
+        writers: writers.map((writer) => ({ ...writer })),
+        transaction,
+      }));
   }
 }
 
 function entryIn(entry: Json): readonly [string, Told][] {
-  const { key, writers, looks } = (entry ?? {}) as { key?: unknown; writers?: unknown; looks?: unknown };
-  if (typeof key !== 'string' || !Array.isArray(writers) || typeof looks !== 'number') return [];
-  return [[key, { writers: writers as readonly RadarWriter[], looks }]];
+  const { key, writers, transaction } = (entry ?? {}) as { key?: unknown; writers?: unknown; transaction?: unknown };
+  if (typeof key !== 'string' || !Array.isArray(writers) || typeof transaction !== 'string') return [];
+  return [[key, { writers: writers as readonly RadarWriter[], transaction }]];
 }
