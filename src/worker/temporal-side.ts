@@ -16,6 +16,7 @@ import type { ActionRequest } from '../../activities/contract.js';
 import type { WorkflowStates } from '../../activities/deps.js';
 import type { Outcome } from '../action/outcome.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
+import { isUnreached } from '../client/connection.js';
 import { describeDeployment, promote } from '../client/deployment.js';
 import type { TemporalSettings } from '../environment.js';
 import type { LedgerAlarm } from '../notify/alarm.js';
@@ -80,10 +81,10 @@ export class TemporalSide implements WorkflowStates {
     const scheduleId = `${ROUNDS[round]}/${taskQueue}`;
     const plan = planOf(round, scheduleId, { taskQueue, everyMs, options });
     try {
-      await this.#answered(() => schedule.create({ scheduleId, ...plan }));
+      await this.#insistently(() => schedule.create({ scheduleId, ...plan }));
     } catch (error) {
       if (!(error instanceof ScheduleAlreadyRunning)) return unscheduled(scheduleId, error, logger);
-      await this.#answered(() =>
+      await this.#insistently(() =>
         // Its state is kept: an operator may have paused it.
         schedule.getHandle(scheduleId).update(({ state }) => ({ ...plan, state })),
       ).catch((refused: unknown) => unscheduled(scheduleId, refused, logger));
@@ -94,7 +95,7 @@ export class TemporalSide implements WorkflowStates {
   async unscheduleRounds(round: Round, logger: Logger): Promise<void> {
     const scheduleId = `${ROUNDS[round]}/${this.#settings.taskQueue}`;
     try {
-      await this.#answered(() => this.#client.schedule.getHandle(scheduleId).delete());
+      await this.#insistently(() => this.#client.schedule.getHandle(scheduleId).delete());
     } catch (error) {
       if (error instanceof ScheduleNotFoundError) return;
       logger.warn({ schedule: scheduleId, ...asCountersignError(error).toJSON() }, 'these rounds are still scheduled');
@@ -110,14 +111,14 @@ export class TemporalSide implements WorkflowStates {
   async makeFirstCurrent({ deploymentName, buildId }: WorkerDeploymentVersion, logger: Logger): Promise<void> {
     const deadline = Date.now() + KNOWN_MS;
     for (;;) {
-      const known = await this.#answered(() => describeDeployment(this.#client, deploymentName));
+      const known = await this.#insistently(() => describeDeployment(this.#client, deploymentName));
       const polls = known?.versions.some((version) => version.buildId === buildId) === true;
       if (polls && known.current !== undefined) {
         if (known.current !== buildId) logger.warn({ deploymentName, buildId, current: known.current }, WAITS);
         return;
       }
       // Others may be as quick: whichever version is first, one is.
-      if (polls) await this.#answered(() => promote(this.#client, deploymentName, buildId));
+      if (polls) await this.#insistently(() => promote(this.#client, deploymentName, buildId));
       else if (Date.now() > deadline) throw unknownVersion(deploymentName, buildId);
       else await delay(LOOK_MS);
     }
@@ -141,11 +142,26 @@ export class TemporalSide implements WorkflowStates {
     return this.#answered(() => question(this.#client));
   }
 
+  /** What a worker arranges when it starts it arranges once: a server that is busy is asked again. */
+  async #insistently<T>(call: () => Promise<T>): Promise<T> {
+    const deadline = Date.now() + ARRANGED_MS;
+    for (;;) {
+      try {
+        return await this.#answered(call);
+      } catch (error) {
+        if (!isUnreached(error) || Date.now() > deadline) throw error;
+        await delay(LOOK_MS);
+      }
+    }
+  }
+
   #answered<T>(call: () => Promise<T>): Promise<T> {
     return this.#connection.withDeadline(Date.now() + ANSWER_MS, call);
   }
 }
 
+/** For how long a server that does not answer is asked again. Milliseconds. */
+const ARRANGED_MS = 15_000;
 /** The server learns of a version from its first poll. Milliseconds: how long that may take, and between two looks. */
 const KNOWN_MS = 30_000;
 const LOOK_MS = 100;

@@ -4,6 +4,7 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Countersign } from '../../src/client/countersign.js';
 import { issueAgent } from '../../src/trust/index.js';
+import { RECONCILE_SCHEDULE } from '../../src/worker/temporal-side.js';
 import { startGrpcProxy, type GrpcAnswer, type GrpcProxy } from '../support/grpc-proxy.js';
 import { startStack, TENANT, type Stack } from '../support/stack.js';
 
@@ -86,5 +87,26 @@ describe('a proposal that is turned away', () => {
       field: 'TEMPORAL_API_KEY',
     });
     expect(refused).toBe(1);
+  });
+});
+
+describe('a worker that starts', () => {
+  test('asks again for its schedules and its version, where no answer comes in time', async () => {
+    const late = new Map<string, number>();
+    busy = (method) => {
+      if (!['CreateSchedule', 'UpdateSchedule', 'DescribeWorkerDeployment'].includes(method)) return undefined;
+      const before = late.get(method) ?? 0;
+      late.set(method, before + 1);
+      // As the native client ends a call whose time is over.
+      return before < 2 ? { status: status.CANCELLED, message: 'Timeout expired' } : undefined;
+    };
+    const temporal = { ...stack.temporal, taskQueue: 'busy', address: `127.0.0.1:${proxy.port}` };
+    for (const reconcileEveryMs of [3_600_000, 60_000]) {
+      const worker = await stack.startWorker({ temporal, reconcileEveryMs, deployment: { name: 'busy' } });
+      await worker.stop();
+      const { spec } = await client.temporal.schedule.getHandle(`${RECONCILE_SCHEDULE}/busy`).describe();
+      expect(spec.intervals).toMatchObject([{ every: reconcileEveryMs }]);
+    }
+    expect([...late.keys()]).toEqual(['CreateSchedule', 'DescribeWorkerDeployment', 'UpdateSchedule']);
   });
 });
