@@ -48,8 +48,8 @@ export default defineConfig({
     maxConcurrency: 2,
     sequence: { sequencer: LongestFirst },
     // Generous, because a slow machine is not a wrong result.
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 180_000,
+    hookTimeout: 240_000,
     teardownTimeout: 20_000,
     passWithNoTests: false,
     // Named, because other environments get reporters that leave out the summary of files and tests.
