@@ -14,7 +14,7 @@ import { startOtlpReceiver } from '../support/otlp.js';
 import { createDatabase } from '../support/postgres.js';
 import { ROOT, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
-import { cli, errorOf, folder, running } from './support.js';
+import { cli, errorOf, folder, running, spawned } from './support.js';
 
 let stack: Stack;
 let env: Record<string, string>;
@@ -130,7 +130,8 @@ describe('worker', () => {
     };
     const { child, ended } = await running(['worker'], { env: all, cwd }, /worker polls/);
 
-    const doctor = await cli(['doctor', '--json'], { env: all, cwd });
+    // Its config reads the environment of its process.
+    const doctor = await spawned(['doctor', '--json'], { env: all, cwd });
     expect(doctor.json()).toMatchObject({ ok: true });
     expect(doctor.code).toBe(0);
 
