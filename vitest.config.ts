@@ -24,7 +24,7 @@ function compiledSources(): Plugin {
       const from = path.relative(ROOT, importer);
       if (!/^(test|examples|site)\//.test(from) || from === 'test/support/global-setup.ts') return undefined;
       const module = path.relative(ROOT, path.resolve(path.dirname(importer), source));
-      if (!/^(src|activities|workflows)\/.*\.js$/.test(module)) return undefined;
+      if (!/^(src|activities|workflows|chaos)\/.*\.js$/.test(module)) return undefined;
       return { id: path.join(COMPILED, module), external: true };
     },
   };

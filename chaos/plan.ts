@@ -77,22 +77,24 @@ const WEIGHTS: Weights<Kind> = {
 /** How long the real system may take to show an effect. Longer than the stalest answer of the payment service. */
 const EVENTUALLY_MS = 1_500;
 
-/** `weights`: how often which kind of action is proposed; `manners` likewise. `policies`: default as the seed has it. */
+/** `weights`: how often which kind of action is proposed; `manners` likewise. `agents`: how many. `policies`: default as the seed has it. */
 export function makePlan(
   seed: string,
   count: number,
   {
     weights = WEIGHTS,
     manners = MANNERS,
+    agents: many = AGENTS,
     policies = new Chance(seed).of('policies').pick(POLICY_SOURCES),
   }: {
     readonly weights?: Weights<Kind>;
     readonly manners?: Weights<Manner>;
+    readonly agents?: number;
     readonly policies?: PolicySource | undefined;
   } = {},
 ): Plan {
   const chance = new Chance(seed).of('plan');
-  const agents = Array.from({ length: AGENTS }, (_, i) => ({
+  const agents = Array.from({ length: many }, (_, i) => ({
     id: `agent-${i + 1}`,
     roles: ['billing', 'clerk', ...(i % 4 === 0 ? ['junior'] : [])],
   }));
@@ -106,7 +108,7 @@ export function makePlan(
     const rival = manner === 'conflict' ? propose(kind, actionId, own.of('rival')) : undefined;
     return {
       actionId,
-      agent: agents[i % AGENTS]?.id ?? '',
+      agent: agents[i % many]?.id ?? '',
       manner,
       ...made,
       ...(rival?.intent === undefined ? {} : { rival: { proposal: rival.proposal, intent: rival.intent } }),

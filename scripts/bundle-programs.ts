@@ -1,5 +1,5 @@
 /** Bundles the programs that a run of tests or chaos starts a hundred times: a bundle loads in half the time of a thousand modules. */
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import * as esbuild from 'esbuild';
@@ -46,17 +46,12 @@ const OUTSIDE = [
   'countersign/*',
 ];
 
-/** What is loaded before such a program and changes its classes: bundled with it, or there would be two of each class. */
-const BEFORE = 'chaos/defects';
-
 /** Replaces these programs among the compiled sources of this folder by bundles, and adds the entries of the package. */
 export async function bundlePrograms(folder: string): Promise<void> {
-  const before = (await readdir(path.join(folder, BEFORE))).filter((file) => file.endsWith('.js'));
-  const programs = [...PROGRAMS, ...before.map((file) => path.join(BEFORE, file))];
   const entry = (from: string, to: string) => ({ in: path.join(folder, `${from}.js`), out: to });
   await esbuild.build({
     entryPoints: [
-      ...programs.map((file) => file.replace(/\.js$/, '')).map((file) => entry(file, file)),
+      ...PROGRAMS.map((file) => file.replace(/\.js$/, '')).map((file) => entry(file, file)),
       ...ENTRIES.map((name) => entry(`src/${name}`, `${INSTALLED}/src/${name}`)),
     ],
     outdir: folder,

@@ -1,16 +1,29 @@
-/** Planted: the activity `execute` asks for no grant. Loaded before a worker of a test run. */
-import { Worker, type WorkerOptions } from '@temporalio/worker';
+/** Planted: the activity `execute` asks for no grant. */
+import { Worker } from '@temporalio/worker';
 import { Context } from '@temporalio/activity';
 import type { EffectReport, Sealed } from '../../activities/contract.js';
 import type { Proposal } from '../../src/action/proposal.js';
 import { digest } from '../../src/action/json.js';
-import { loadKeyring, sealRecord } from '../../src/trust/index.js';
+import type { Tool } from '../../src/tools/tool.js';
+import { parseKeyring, sealRecord, type Keyring } from '../../src/trust/index.js';
 import { toolbox } from '../world/tools.js';
-import type { WorkerPlaces } from '../world/worker-process.js';
+import type { WorkerPlaces } from '../world/worker.js';
+import { replace } from './replace.js';
 
-const tools = toolbox.make(JSON.parse(process.env['CHAOS_OPTIONS'] ?? '{}') as WorkerPlaces);
+export async function grantCheckOff(places: WorkerPlaces): Promise<() => Promise<void>> {
+  const tools = toolbox.make(places);
+  const keyring = await parseKeyring(places.keys, 'chaos');
+  const uncheck = replace(Worker, 'create', (create) => (options) => {
+    const execute = (proposal: Proposal) => unguarded(proposal, tools, keyring);
+    return create.call(Worker, { ...options, activities: { ...options.activities, execute } });
+  });
+  return async () => {
+    uncheck();
+    await Promise.all(tools.map((tool) => tool.close()));
+  };
+}
 
-async function execute(proposal: Proposal): Promise<Sealed<EffectReport>> {
+async function unguarded(proposal: Proposal, tools: readonly Tool[], keyring: Keyring): Promise<Sealed<EffectReport>> {
   const tool = tools.find(({ name }) => name === proposal.tool);
   if (tool === undefined) throw new Error(`no tool ${proposal.tool}`);
   const startedAt = Date.now();
@@ -26,13 +39,9 @@ async function execute(proposal: Proposal): Promise<Sealed<EffectReport>> {
   });
   const now = Date.now();
   const workflowId = Context.current().info.workflowExecution?.workflowId ?? '';
-  const keyring = await loadKeyring({ env: process.env });
   return sealRecord<EffectReport>(
     keyring,
     { workflowId, signedDigest: digest(proposal), step: 'execute' },
     { kind: 'done', execution, startedAt, at: now, tookMs: now - startedAt },
   );
 }
-
-const create = Worker.create.bind(Worker);
-Worker.create = (options: WorkerOptions) => create({ ...options, activities: { ...options.activities, execute } });

@@ -1,4 +1,5 @@
-/** The payment service as an HTTP server on loopback. Run directly it is that process; imported it starts one. */
+/** The payment service as an HTTP server on loopback. Run directly it is that process; imported it starts one, or serves in this one. */
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +16,9 @@ export interface ServiceOptions {
   readonly mischief: MischiefOptions;
 }
 
+/** As whoever started it holds it. */
+export type PaymentService = Pick<Child, 'say' | 'kill'>;
+
 const MAX_BODY_BYTES = 64 * 1024;
 
 const orderSchema = z.strictObject({ account: z.string(), amount: z.number().positive(), reference: z.string() });
@@ -24,18 +28,31 @@ export function startService(options: ServiceOptions): Promise<Child> {
   return startChild({ name: 'payments', module: fileURLToPath(import.meta.url), options });
 }
 
-async function serve({ port, journal: file, mischief: mischiefOptions }: ServiceOptions): Promise<void> {
+/** In this process. Returns once it answers. */
+export async function serve({
+  port,
+  journal: file,
+  mischief: mischiefOptions,
+}: ServiceOptions): Promise<PaymentService> {
   const { journal, entries } = await Journal.open(file);
   const bank = new Bank(journal, entries);
   const mischief = new Mischief(mischiefOptions);
   const server = createServer((request, response) => {
     handle(request, response, bank, mischief).catch(() => response.destroy());
   });
-  server.listen(port, '127.0.0.1', () => process.send?.('ready'));
-  process.on('message', (message) => {
-    if (message === 'calm') mischief.calm();
-  });
-  process.on('disconnect', () => process.exit(0));
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    say: (message) => {
+      if (message === 'calm') mischief.calm();
+    },
+    async kill() {
+      server.close();
+      server.closeAllConnections();
+      await once(server, 'close');
+      journal.close();
+    },
+  };
 }
 
 async function handle(
@@ -134,5 +151,8 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await serve(JSON.parse(process.env['CHAOS_OPTIONS'] ?? '{}') as ServiceOptions);
+  const service = await serve(JSON.parse(process.env['CHAOS_OPTIONS'] ?? '{}') as ServiceOptions);
+  process.on('message', (message) => service.say(String(message)));
+  process.on('disconnect', () => process.exit(0));
+  process.send?.('ready');
 }

@@ -2,51 +2,28 @@
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import pino from 'pino';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
-import type { PoliciesConfig } from '../../src/config/config.js';
-import type { TemporalSettings } from '../../src/environment.js';
-import { parseKeyring } from '../../src/trust/index.js';
 import { faultsFromEnv } from '../../src/worker/faults.js';
-import { startWorker } from '../../src/worker/worker.js';
 import { runnable } from '../../scripts/program.js';
-import type { PolicySource } from '../plan.js';
 import { startChild, type Child } from './child.js';
-import { toolbox } from './tools.js';
+import { startWorkerAt, type WorkerPlaces } from './worker.js';
 
 const SKEWED_CLOCK = fileURLToPath(new URL('skewed-clock.ts', import.meta.url));
-
-/** What a worker is told. It holds secrets. */
-export interface WorkerPlaces {
-  readonly temporal: TemporalSettings;
-  readonly ledgerUrl: string;
-  readonly shopUrl: string;
-  readonly paymentsUrl: string;
-  /** The policy folder: what workers watch, or what the first policy of the ledger is made of. */
-  readonly policies: string;
-  readonly policySource: PolicySource;
-  /** The keyring file's text. */
-  readonly keys: string;
-}
 
 export interface WorkerTrouble {
   /** A value of COUNTERSIGN_FAULT. */
   readonly fault?: string;
   /** How far its clock is off, milliseconds. */
   readonly skewMs?: number;
-  /** The file of a module to load first. */
-  readonly defect?: string;
 }
 
 /** Returns once it polls. */
-export function startWorkerProcess(
-  places: WorkerPlaces,
-  { fault, skewMs, defect }: WorkerTrouble = {},
-): Promise<Child> {
+export function startWorkerProcess(places: WorkerPlaces, { fault, skewMs }: WorkerTrouble = {}): Promise<Child> {
   return startChild({
     name: 'worker',
     module: fileURLToPath(import.meta.url),
     options: {
       ...places,
-      first: [...(skewMs === undefined ? [] : [SKEWED_CLOCK]), ...(defect === undefined ? [] : [defect])].map(runnable),
+      first: (skewMs === undefined ? [] : [SKEWED_CLOCK]).map(runnable),
     },
     env: {
       CHAOS_LOG: process.env['CHAOS_LOG'] ?? 'silent',
@@ -55,12 +32,6 @@ export function startWorkerProcess(
     },
   });
 }
-
-/** Nobody looks at backtests here: what promotions do to actions under way is what is tried. */
-const POLICIES: Readonly<Record<PolicySource, (places: WorkerPlaces) => PoliciesConfig | string>> = {
-  folder: ({ policies }) => policies,
-  ledger: () => ({ from: 'ledger', withoutEvidence: true }),
-};
 
 interface WorkerProcessOptions extends WorkerPlaces {
   /** Files of modules to load first. */
@@ -75,13 +46,8 @@ async function work({ first, ...places }: WorkerProcessOptions): Promise<void> {
     telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
   });
   process.on('disconnect', () => process.exit(0));
-  const worker = await startWorker({
-    config: { policies: POLICIES[places.policySource](places), tools: toolbox.make(places), grantTtlSeconds: 30 },
-    temporal: places.temporal,
-    ledgerUrl: places.ledgerUrl,
-    keyring: await parseKeyring(places.keys, 'CHAOS_OPTIONS'),
+  const worker = await startWorkerAt(places, {
     logger: pino({ level: process.env['CHAOS_LOG'] ?? 'silent' }, pino.destination(2)),
-    policyPollMs: 200,
     faults: faultsFromEnv(process.env),
   });
   process.send?.('ready');

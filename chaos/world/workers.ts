@@ -1,7 +1,8 @@
 /** Two worker processes and their supervisor: one that dies is replaced, as a process manager would. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Child } from './child.js';
-import { startWorkerProcess, type WorkerPlaces, type WorkerTrouble } from './worker-process.js';
+import { startWorkerProcess, type WorkerTrouble } from './worker-process.js';
+import type { WorkerPlaces } from './worker.js';
 
 export const WORKERS = 2;
 

@@ -17,11 +17,10 @@ import {
 } from '../../src/trust/index.js';
 import { budgetsFor, limitsYaml, type Budget } from '../limits.js';
 import type { MischiefOptions } from '../payments/mischief.js';
-import { startService, type ServiceOptions } from '../payments/service.js';
+import { startService, type PaymentService, type ServiceOptions } from '../payments/service.js';
 import type { Plan } from '../plan.js';
-import type { Child } from './child.js';
 import { buildShop } from './shop.js';
-import type { WorkerPlaces } from './worker-process.js';
+import type { WorkerPlaces } from './worker.js';
 
 export const TENANT = 'chaos';
 
@@ -37,6 +36,8 @@ export interface WorldOptions {
   readonly temporal: TemporalSettings;
   /** How the payment service misbehaves. */
   readonly mischief: Omit<MischiefOptions, 'seed'>;
+  /** Default: in a process of its own, which can be killed. */
+  readonly startPayments?: (options: ServiceOptions) => Promise<PaymentService>;
 }
 
 export interface People {
@@ -61,12 +62,12 @@ export class World {
   readonly shopOwnerUrl: string;
   readonly journalFile: string;
   readonly #service: ServiceOptions;
-  #payments: Child;
+  #payments: PaymentService;
 
   private constructor(
     parts: Omit<World, 'restartPayments' | 'calm' | 'close'>,
     service: ServiceOptions,
-    payments: Child,
+    payments: PaymentService,
   ) {
     this.temporal = parts.temporal;
     this.places = parts.places;
@@ -81,7 +82,8 @@ export class World {
     this.#payments = payments;
   }
 
-  static async open({ plan, folder, postgresUrl, temporal, mischief }: WorldOptions): Promise<World> {
+  static async open({ startPayments = startService, ...options }: WorldOptions): Promise<World> {
+    const { plan, folder, postgresUrl, temporal, mischief } = options;
     const id = randomUUID().replaceAll('-', '').slice(0, 12);
     const role = `chaos_agent_${id}`;
     const password = randomBytes(16).toString('hex');
@@ -129,7 +131,7 @@ export class World {
     const port = await freePort();
     const journalFile = path.join(folder, 'payments.jsonl');
     const service: ServiceOptions = { port, journal: journalFile, mischief: { seed: plan.seed, ...mischief } };
-    const payments = await startService(service);
+    const payments = await startPayments(service);
     const places: WorkerPlaces = {
       temporal,
       ledgerUrl,

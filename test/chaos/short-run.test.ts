@@ -40,13 +40,13 @@ test(
   'nothing is lost, doubled, overspent or unexplained when servers and workers die in the middle',
   { timeout: 240_000 },
   async () => {
-    const { code, stdout, stderr } = await chaos('--actions', '40', '--seed', 'ci', '--limit-seconds', '120', '--json');
+    const { code, stdout, stderr } = await chaos('--actions', '24', '--seed', 'ci', '--limit-seconds', '120', '--json');
     // What it said on the way belongs to a failure's message.
     const said = stderr.slice(-3000);
     if (stdout === '') throw new Error(said);
     const result = JSON.parse(stdout) as Record<string, unknown> & { disturbances: Record<string, number> };
     expect({ ...result, said }).toMatchObject({
-      proposed: 40,
+      proposed: 24,
       lost: 0,
       duplicated: 0,
       overspent: 0,

@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { Client } from '@temporalio/client';
+import pino from 'pino';
 import { inject } from 'vitest';
 import { Agents } from '../../chaos/agents.js';
 import { Chance } from '../../chaos/chance.js';
@@ -14,16 +15,23 @@ import { judge, type Verdict } from '../../chaos/judge.js';
 import type { OrderMischief } from '../../chaos/payments/mischief.js';
 import { Approvers } from '../../chaos/people/approvers.js';
 import { makePlan, type Kind } from '../../chaos/plan.js';
-import { startWorkerProcess } from '../../chaos/world/worker-process.js';
+import { serve } from '../../chaos/payments/service.js';
+import { startWorkerAt, type WorkerPlaces } from '../../chaos/world/worker.js';
 import { World } from '../../chaos/world/world.js';
-import { ROOT } from '../support/root.js';
+import { keepQuiet } from '../support/quiet.js';
 import { createNamespace } from '../support/temporal.js';
+
+keepQuiet();
+
+type Mend = () => void | Promise<void>;
 
 export interface SmallRun {
   readonly actions: number;
+  /** How many agents share them. Default 20. */
+  readonly agents?: number;
   readonly weights: Readonly<Partial<Record<Kind, number>>>;
-  /** Name of a module in chaos/defects. */
-  readonly defect?: string;
+  /** Breaks the runtime before its worker starts, and returns what mends it. */
+  readonly plant?: (places: WorkerPlaces) => Mend | Promise<Mend>;
   /** This happens to every order. */
   readonly always?: OrderMischief;
   /** How many forgeries are tried afterwards. */
@@ -40,8 +48,13 @@ export interface SmallResult {
 }
 
 export async function smallRun(options: SmallRun): Promise<SmallResult> {
-  const { actions, weights, defect, always, forgeries = 0, patienceMs: maxWaitMs = 40_000 } = options;
-  const plan = makePlan('small', actions, { weights, manners: { once: 1 }, policies: 'folder' });
+  const { actions, agents: many, weights, plant, always, forgeries = 0, patienceMs: maxWaitMs = 40_000 } = options;
+  const plan = makePlan('small', actions, {
+    weights,
+    manners: { once: 1 },
+    policies: 'folder',
+    ...(many === undefined ? {} : { agents: many }),
+  });
   const folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-small-run-'));
   const temporal = { ...(await createNamespace()), taskQueue: 'countersign' };
   const mischief = {
@@ -51,13 +64,19 @@ export async function smallRun(options: SmallRun): Promise<SmallResult> {
   };
   const closing: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
   try {
-    const world = await World.open({ plan, folder, postgresUrl: inject('postgresUrl'), temporal, mischief });
+    const world = await World.open({
+      plan,
+      folder,
+      postgresUrl: inject('postgresUrl'),
+      temporal,
+      mischief,
+      startPayments: serve,
+    });
     closing.unshift(() => world.close());
-    const worker = await startWorkerProcess(
-      world.places,
-      defect === undefined ? {} : { defect: path.join(ROOT, 'chaos/defects', `${defect}.ts`) },
-    );
-    closing.unshift(() => worker.kill());
+    const mend = await plant?.(world.places);
+    closing.unshift(async () => mend?.());
+    const worker = await startWorkerAt(world.places, { logger: pino({ level: 'silent' }) });
+    closing.unshift(() => worker.stop());
     const { connection, close } = await openConnection(temporal.address);
     closing.unshift(close);
     const approvers = await Approvers.gather(world, plan.seed);

@@ -669,13 +669,11 @@ describe('replay', () => {
     expect(replayed.json()).toMatchObject({ histories: histories.count, replayed: histories.count, problems: [] });
   });
 
-  test('says when a query is none, finds nothing, or the server is not there', async () => {
+  test('says when a query is none, or finds nothing', async () => {
     const wrong = await replay('--query', 'CountersignTool like');
     expect([wrong.code, errorOf(wrong)]).toMatchObject([2, { code: 'USAGE', field: '--query' }]);
     const none = await replay('--query', "WorkflowId = 'nobody/nothing'");
     expect([none.code, none.json()]).toMatchObject([2, { histories: 0 }]);
-    const away = await cli(['replay', '--last', '1', '--json'], { env: { ...env, TEMPORAL_ADDRESS: '127.0.0.1:1' } });
-    expect([away.code, errorOf(away).code]).toEqual([1, 'TEMPORAL_UNAVAILABLE']);
   });
 });
 

@@ -1,7 +1,7 @@
 /** The commands that run for long, and those that prepare and examine what they run on. */
 import { INSTALLED } from '../../scripts/bundle-programs.js';
 import { openConnection } from '../../src/client/connection.js';
-import { access, readFile, stat, writeFile } from 'node:fs/promises';
+import { access, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { randomUUID } from 'node:crypto';
 
@@ -14,7 +14,7 @@ import { startOtlpReceiver } from '../support/otlp.js';
 import { createDatabase } from '../support/postgres.js';
 import { ROOT, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
-import { cli, errorOf, folder, running } from './support.js';
+import { cli, errorOf, folder, running, spawned } from './support.js';
 
 let stack: Stack;
 let env: Record<string, string>;
@@ -130,7 +130,8 @@ describe('worker', () => {
     };
     const { child, ended } = await running(['worker'], { env: all, cwd }, /worker polls/);
 
-    const doctor = await cli(['doctor', '--json'], { env: all, cwd });
+    // Its config reads the environment of its process.
+    const doctor = await spawned(['doctor', '--json'], { env: all, cwd });
     expect(doctor.json()).toMatchObject({ ok: true });
     expect(doctor.code).toBe(0);
 
@@ -198,11 +199,11 @@ describe('worker', () => {
 });
 
 describe('dev', () => {
-  test('starts everything, keeps it between runs, and Ctrl-C ends it with exit code 0', async () => {
+  test('starts everything, keeps it between runs, with and without a config, and ends it: by Ctrl-C, on SIGTERM, and when the config is broken', async () => {
     const cwd = await folder();
     await configIn(cwd, 'COUNTERSIGN_DEV_DATABASE_URL');
     const args = ['dev', '--data', 'data', '--json'];
-    const first = await running(args, { env: {}, cwd }, /\n}\n$/);
+    const first = await running(args, { env: {}, cwd }, /"envFile": [^]*\n}\n$/);
     const data = path.join(cwd, 'data');
     expect((await stat(path.join(data, 'keys.json'))).mode & 0o777).toBe(0o600);
     expect((await stat(path.join(data, 'env'))).mode & 0o777).toBe(0o600);
@@ -250,42 +251,30 @@ describe('dev', () => {
     });
     await expect(access(path.join(data, 'env'))).rejects.toThrow('ENOENT');
 
-    const again = await running(args, { env: {}, cwd }, /\n}\n$/);
-    const replayed = await cli([...propose, input], { cwd, env: await environmentIn(path.join(data, 'env')) });
+    // Without a config it still answers: there is no such tool.
+    const config = path.join(cwd, 'countersign.config.mjs');
+    await rm(config);
+    const again = await running(['dev', '--data', 'data'], { env: {}, cwd }, /Ctrl-C stops everything/);
+    const later = await environmentIn(path.join(data, 'env'));
+    const replayed = await cli([...propose, input], { cwd, env: later });
     expect(replayed.json()).toEqual(done.json());
-    again.child.kill('SIGTERM');
-    expect((await again.ended).code).toBe(0);
-  }, 120_000);
-
-  test('without a config still answers: there is no such tool', async () => {
-    const cwd = await folder();
-    const { child, ended } = await running(['dev'], { env: {}, cwd }, /Ctrl-C stops everything/);
-    const sourced = await environmentIn(path.join(cwd, '.countersign/env'));
-    await cli(['agent', 'create', '--id', 'bot', '--tenant', 'acme', '--scope', '*', '--out', 'bot.csk'], {
-      cwd,
-      env: sourced,
-    });
-    const args = ['propose', '--as', 'bot.csk', '--tool', 'shop-db', '--input', '{}', '--json'];
-    const { code, json } = await cli(args, { cwd, env: sourced });
-    expect(code).toBe(4);
+    const unknown = ['propose', '--as', 'bot.csk', '--tool', 'shop-db', '--input', '{}', '--json'];
+    const { code: denied, json } = await cli(unknown, { cwd, env: later });
+    expect(denied).toBe(4);
     expect(json()).toMatchObject({ error: { code: 'UNKNOWN_TOOL' } });
-    child.kill('SIGINT');
-    const said = await ended;
+    again.child.kill('SIGTERM');
+    const said = await again.ended;
     expect(said.code).toBe(0);
     // The UI's address comes first.
     expect(said.stdout).toMatch(/^\nCountersign is ready\.\n\n {2}Temporal UI {2}http:\/\/127\.0\.0\.1:\d+\n/);
     expect(said.stdout).toContain('none: `countersign init` writes a config');
-  });
 
-  test('with a broken config ends what it had started: exit code 1', async () => {
-    const cwd = await folder();
-    await writeFile(path.join(cwd, 'countersign.config.mjs'), 'export default { policies: 7 };');
-    const ended = await cli(['dev', '--json'], { cwd });
-    expect(ended.code).toBe(1);
-    expect(errorOf(ended).code).toBe('CONFIG_INVALID');
-    const pidFile = path.join(cwd, '.countersign/postgres/data/postmaster.pid');
-    await expect(access(pidFile)).rejects.toThrow('ENOENT');
-  });
+    // With a broken one it ends what it had started.
+    await writeFile(config, 'export default { policies: 7 };');
+    const broken = await cli(args, { cwd });
+    expect([broken.code, errorOf(broken).code]).toEqual([1, 'CONFIG_INVALID']);
+    await expect(access(path.join(data, 'postgres/data/postmaster.pid'))).rejects.toThrow('ENOENT');
+  }, 120_000);
 });
 
 /** What `source` would set. */

@@ -52,7 +52,7 @@ export async function spawned(args: readonly string[], options: CliOptions = {})
 }
 
 /** They set up their process, or load a config that reads the environment of its process. */
-const OF_A_PROCESS: ReadonlySet<string | undefined> = new Set(['dev', 'worker', 'gateway', 'mcp', 'doctor', 'replay']);
+const OF_A_PROCESS: ReadonlySet<string | undefined> = new Set(['dev', 'worker', 'gateway', 'mcp', 'replay']);
 
 /** Runs a command to its end on a terminal of its own. Most run in this process: starting one takes longer than they do. */
 export async function cli(args: readonly string[], options: CliOptions = {}): Promise<Ended> {

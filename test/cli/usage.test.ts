@@ -22,7 +22,7 @@ async function withKeys(): Promise<{ cwd: string; env: Record<string, string> }>
 
 describe('help', () => {
   test('lists every command, every exit code and the environment', async () => {
-    const { code, stdout } = await spawned(['--help']);
+    const { code, stdout } = await cli(['--help']);
     expect(code).toBe(0);
     const commands =
       'init dev worker gateway setup doctor keys agent approver api-key propose show list pending approve deny cancel saga freeze freezes unfreeze resolve revoke receipts trail';
@@ -73,16 +73,12 @@ describe('wrong usage', () => {
     expect(error.fix).toBeTruthy();
   });
 
-  test.each([[[]], [['list', '--limit', '-5']], [['freezes']]])(
+  test.each([[[]], [['list', '--limit', '-5', '--json']], [['freezes']]])(
     'as a process it ends as it does here: %j',
     async (args) => {
-      for (const more of [[], ['--json']]) {
-        const [here, process] = await Promise.all(
-          [cli, spawned].map((run) => run([...args, ...more], { env: NOWHERE })),
-        );
-        expect({ ...process, json: null }).toEqual({ ...here, json: null });
-        expect(process?.code).toBeGreaterThan(0);
-      }
+      const [here, process] = await Promise.all([cli, spawned].map((run) => run(args, { env: NOWHERE })));
+      expect({ ...process, json: null }).toEqual({ ...here, json: null });
+      expect(process?.code).toBeGreaterThan(0);
     },
   );
 

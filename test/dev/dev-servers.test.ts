@@ -23,7 +23,7 @@ afterEach(async () => {
 
 const handlers = (): number => process.listenerCount('SIGINT') + process.listenerCount('uncaughtException');
 
-test('they keep their data in one folder each, and give the process back as it was', async () => {
+test('they keep their data in one folder each, say when one ends by itself, and give the process back as it was', async () => {
   const before = handlers();
   const said: string[] = [];
   servers = await startDevServers({ env, dataDir, headless: true, log: (message) => said.push(message) });
@@ -33,11 +33,20 @@ test('they keep their data in one folder each, and give the process back as it w
   expect((await readdir(dataDir)).sort()).toEqual(['postgres', 'temporal']);
 
   const pids = [servers.postgres.pid, servers.temporal.pid].map(Number);
+  process.kill(Number(servers.temporal.pid), 'SIGKILL');
+  const ended = ['The Temporal server has ended by itself (signal SIGKILL).'];
+  await expect.poll(() => said).toEqual(ended);
+  const client = new pg.Client({ connectionString: servers.postgres.url });
+  await client.connect();
+  expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  await client.end();
+
   await servers.stop();
   await servers.stop();
   expect(await Promise.all(pids.map(runs))).toEqual([false, false]);
   expect(handlers()).toBe(before);
-  expect(said).toEqual([]);
+  // Of those that are stopped nothing is said.
+  expect(said).toEqual(ended);
 });
 
 test('when one cannot start, the other is not left running', async () => {
@@ -49,15 +58,4 @@ test('when one cannot start, the other is not left running', async () => {
   await taken.free();
   expect(await processesWith(dataDir)).toEqual([]);
   expect(handlers()).toBe(before);
-});
-
-test('when one ends by itself, that is said', async () => {
-  const said: string[] = [];
-  servers = await startDevServers({ env, headless: true, log: (message) => said.push(message) });
-  process.kill(Number(servers.temporal.pid), 'SIGKILL');
-  await expect.poll(() => said).toEqual(['The Temporal server has ended by itself (signal SIGKILL).']);
-  const client = new pg.Client({ connectionString: servers.postgres.url });
-  await client.connect();
-  expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
-  await client.end();
 });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { argumentsFor } from '../../scripts/program.js';
 import { startPostgres } from '../../src/dev/postgres.js';
 import { processesWith, runs } from './processes.js';
@@ -16,6 +16,8 @@ interface Parent {
   readonly url: string;
   readonly ended: Promise<number | NodeJS.Signals>;
 }
+
+const { DATABASE_URL: _, ...env } = process.env;
 
 const children: ChildProcess[] = [];
 afterEach(() => {
@@ -71,18 +73,15 @@ const exists = (file: string): Promise<boolean> =>
     () => false,
   );
 
-describe('a parent that waits', () => {
-  test.each([
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-    ['SIGHUP', 129],
-  ] as const)('and gets %s ends its servers and their folder before itself', async (signal, code) => {
+describe('a parent of both servers that waits', () => {
+  test('and gets SIGINT ends its servers and their folder before itself', async () => {
     const parent = await startParent('wait');
     const data = await dataOf(parent);
+    expect(parent.pids).toHaveLength(2);
     for (const pid of parent.pids) expect(await runs(pid)).toBe(true);
 
-    parent.child.kill(signal);
-    expect(await parent.ended).toBe(code);
+    parent.child.kill('SIGINT');
+    expect(await parent.ended).toBe(130);
     for (const pid of parent.pids) expect(await runs(pid)).toBe(false);
     expect(await processesWith(data)).toEqual([]);
     expect(await exists(path.dirname(data))).toBe(false);
@@ -93,44 +92,69 @@ describe('a parent that waits', () => {
     const data = await dataOf(parent);
     parent.child.kill('SIGKILL');
     expect(await parent.ended).toBe('SIGKILL');
+    expect(parent.pids).toHaveLength(2);
     await expectGone(parent);
     await expect.poll(() => processesWith(data), { timeout: 20_000 }).toEqual([]);
     await expect.poll(() => exists(path.dirname(data)), { timeout: 20_000 }).toBe(false);
   });
+});
 
-  test('and gets a Ctrl-C with its whole process group ends its servers itself, in good order', async () => {
-    const parent = await startParent('wait');
+/** However it ends, each server goes in the same way: one of them, on data that were made before, shows it. */
+describe('a parent of one server', () => {
+  let kept: string;
+  beforeAll(async () => {
+    kept = await mkdtemp(path.join(tmpdir(), 'no-orphans-test-'));
+    await chmod(kept, 0o755);
+    await (await startPostgres({ env, dataDir: path.join(kept, 'data', 'postgres'), database: 'countersign' })).stop();
+  });
+  afterAll(() => rm(kept, { recursive: true, force: true }));
+
+  async function parentOfOne(how: string): Promise<Parent> {
+    const parent = await startParent(how, path.join(kept, 'data'), inject('temporalAddress'));
+    expect(parent.pids).toHaveLength(1);
+    return parent;
+  }
+
+  test.each([
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const)('that waits and gets %s ends it before itself', async (signal, code) => {
+    const parent = await parentOfOne('wait');
+    const data = await dataOf(parent);
+    for (const pid of parent.pids) expect(await runs(pid)).toBe(true);
+    parent.child.kill(signal);
+    expect(await parent.ended).toBe(code);
+    for (const pid of parent.pids) expect(await runs(pid)).toBe(false);
+    expect(await processesWith(data)).toEqual([]);
+  });
+
+  test('that waits and gets a Ctrl-C with its whole process group ends it itself, in good order', async () => {
+    const parent = await parentOfOne('wait');
     process.kill(-Number(parent.child.pid), 'SIGINT');
     expect(await parent.ended).toBe(130);
     for (const pid of parent.pids) expect(await runs(pid)).toBe(false);
   });
-});
 
-describe('a parent that ends by itself', () => {
   test.each([
     ['throw', 1],
     ['reject', 1],
     ['exit', 7],
     ['stop', 0],
-  ] as const)('by %s leaves nothing', async (how, code) => {
-    const parent = await startParent(how);
+  ] as const)('that ends by itself, by %s, leaves nothing', async (how, code) => {
+    const parent = await parentOfOne(how);
     expect(await parent.ended).toBe(code);
     await expectGone(parent);
   });
-});
 
-test('after a SIGKILL of the parent the kept data can be used again at once', async () => {
-  const root = await mkdtemp(path.join(tmpdir(), 'no-orphans-test-'));
-  await chmod(root, 0o755);
-  const parent = await startParent('wait', path.join(root, 'data'));
-  parent.child.kill('SIGKILL');
-  await parent.ended;
-  const { DATABASE_URL: _, ...env } = process.env;
-  const again = await startPostgres({ env, dataDir: path.join(root, 'data', 'postgres') });
-  await expect(again.check()).resolves.toBeUndefined();
-  await again.stop();
-  await expectGone(parent);
-  await rm(root, { recursive: true, force: true });
+  test('that gets SIGKILL leaves data that can be used again at once', async () => {
+    const parent = await parentOfOne('wait');
+    parent.child.kill('SIGKILL');
+    await parent.ended;
+    const again = await startPostgres({ env, dataDir: path.join(kept, 'data', 'postgres') });
+    await expect(again.check()).resolves.toBeUndefined();
+    await again.stop();
+    await expectGone(parent);
+  });
 });
 
 describe('cleanups', () => {

@@ -16,11 +16,14 @@ let dataDir: string;
 let started: PostgresServer[];
 /** Data that a server made, served and left in good order: setting them up costs a second, a copy nothing. */
 let made: string;
+let madeUrl: string;
 
 beforeAll(async () => {
   made = path.join(await mkdtemp(path.join(tmpdir(), 'postgres-made-')), 'kept');
   await chmod(path.dirname(made), 0o755);
-  await (await startPostgres({ env, dataDir: made })).stop();
+  const server = await startPostgres({ env, dataDir: made });
+  madeUrl = server.url;
+  await server.stop();
 });
 afterAll(() => rm(path.dirname(made), { recursive: true, force: true }));
 
@@ -72,9 +75,14 @@ const exists = (file: string): Promise<boolean> =>
   );
 
 describe('without a data folder', () => {
-  test('it answers once started; stopped, it leaves neither process nor folder', async () => {
-    const server = await start({ database: 'countersign' });
+  test('it answers once started, beside another; stopped, it leaves neither process nor folder', async () => {
+    const [server, other] = await Promise.all([start({ database: 'countersign' }), start({ durable: true })]);
     await server.check();
+    await query(server, 'CREATE TABLE here (id int)');
+    expect(await query(other, `SELECT to_regclass('here') AS found`)).toEqual([{ found: null }]);
+    // Commits need not reach the disk where the data are thrown away anyway, unless that is asked for.
+    expect(await query(server, 'SHOW fsync')).toEqual([{ fsync: 'off' }]);
+    expect(await query(other, 'SHOW fsync')).toEqual([{ fsync: 'on' }]);
     const folder = await folderOf(server);
     expect(await query(server, 'SELECT current_database() AS name')).toEqual([{ name: 'countersign' }]);
     expect(await processesWith(folder)).toEqual([server.pid]);
@@ -84,23 +92,20 @@ describe('without a data folder', () => {
     expect(await exists(path.dirname(folder))).toBe(false);
     await expect(server.check()).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE', retryable: true });
     await server.stop();
-  });
-
-  test('two run side by side', async () => {
-    const [one, two] = await Promise.all([start(), start()]);
-    await query(one, 'CREATE TABLE here (id int)');
-    expect(await query(two, `SELECT to_regclass('here') AS found`)).toEqual([{ found: null }]);
-  });
-
-  test('settings reach the server', async () => {
-    await withData();
-    const server = await start({ dataDir, settings: { max_connections: '17' } });
-    expect(await query(server, 'SHOW max_connections')).toEqual([{ max_connections: '17' }]);
+    await other.check();
   });
 });
 
 describe('with a data folder', () => {
+  test('settings reach the server, and commits the disk', async () => {
+    await withData();
+    const server = await start({ dataDir, settings: { max_connections: '17' } });
+    expect(await query(server, 'SHOW max_connections')).toEqual([{ max_connections: '17' }]);
+    expect(await query(server, 'SHOW fsync')).toEqual([{ fsync: 'on' }]);
+  });
+
   test('data, password and port outlive a stop', async () => {
+    await withData();
     const port = await freePort();
     const first = await start({ dataDir, port });
     await query(first, `CREATE TABLE kept AS SELECT 'kept' AS text`);
@@ -131,21 +136,13 @@ describe('with a data folder', () => {
     await expect(server.check()).resolves.toBeUndefined();
   });
 
-  test('commits reach the disk, unless the data are thrown away anyway', async () => {
-    await withData();
-    expect(await query(await start({ dataDir }), 'SHOW fsync')).toEqual([{ fsync: 'on' }]);
-    expect(await query(await start(), 'SHOW fsync')).toEqual([{ fsync: 'off' }]);
-    expect(await query(await start({ durable: true }), 'SHOW fsync')).toEqual([{ fsync: 'on' }]);
-  });
-
   test('the password is random and readable by its owner only', async () => {
-    const server = await start({ dataDir });
-    const file = path.join(dataDir, 'data', 'superuser.password');
+    const file = path.join(made, 'data', 'superuser.password');
     const password = await readFile(file, 'utf8');
-    expect(new URL(server.url).password).toBe(password);
+    expect(new URL(madeUrl).password).toBe(password);
     expect(password).toMatch(/^[\w-]{32}$/);
     expect((await stat(file)).mode & 0o077).toBe(0);
-    expect((await stat(path.join(dataDir, 'data'))).mode & 0o077).toBe(0);
+    expect((await stat(path.join(made, 'data'))).mode & 0o077).toBe(0);
   });
 
   test('a second server on it is refused, and the first goes on', async () => {

@@ -3,6 +3,7 @@ import { openConnection } from '../../src/client/connection.js';
 import { Client, type Connection } from '@temporalio/client';
 import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common';
 import { msToTs } from '@temporalio/common/lib/time.js';
+import { randomUUID } from 'node:crypto';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -64,16 +65,13 @@ describe('the server', () => {
     await server.stop();
   });
 
-  test('has no UI when headless, and the namespace and port that were asked for', async () => {
+  test('has no UI when headless, and the namespace and port that were asked for; it is tuned, and calls nobody', async () => {
     const port = await freePort();
     const server = await start({ namespace: 'payments', port });
     expect(server).toMatchObject({ namespace: 'payments', address: `127.0.0.1:${port}`, external: false });
     expect(server).not.toHaveProperty('uiUrl');
     await server.check();
-  });
-
-  test('is tuned: queues polled often, garbage collected rarely, no call home', async () => {
-    const server = await start();
+    // Queues are polled often, and garbage is collected rarely.
     const command = await readFile(`/proc/${server.pid}/cmdline`, 'utf8');
     expect(command).toContain('history.transferProcessorMaxPollRPS=2000');
     expect(command).toContain('history.timerProcessorMaxPollRPS=2000');
@@ -88,23 +86,21 @@ describe('with a data folder', () => {
   const describeWorkflow = (server: TemporalServer): Promise<string> =>
     withClient(server, async (client) => (await client.workflow.getHandle('kept').describe()).status.name);
 
-  test.each(['stop', 'kill'] as const)('workflows outlive a %s', async (end) => {
+  test('a second server on it is refused, and the first goes on; workflows outlive its stop and its kill', async () => {
     const options = { dataDir: folder, namespace: 'kept' };
-    const first = await start(options);
-    await startWorkflow(first);
-    await first[end]();
-    const second = await start({ ...options, port: portOf(first.address) });
-    expect(await describeWorkflow(second)).toBe('RUNNING');
-  });
-
-  test('a second server on it is refused, and the first goes on', async () => {
-    const server = await start({ dataDir: folder });
+    let server = await start(options);
     await expect(start({ dataDir: folder })).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
       field: 'dataDir',
       message: expect.stringContaining(`process ${server.pid} serves it`) as string,
     });
     await server.check();
+    await startWorkflow(server);
+    for (const end of ['stop', 'kill'] as const) {
+      await server[end]();
+      server = await start({ ...options, port: portOf(server.address) });
+      expect([end, await describeWorkflow(server)]).toEqual([end, 'RUNNING']);
+    }
   });
 
   test('a file in its place is a clear error', async () => {
@@ -182,18 +178,18 @@ describe('TEMPORAL_ADDRESS', () => {
 });
 
 describe('search attributes', () => {
-  const namespace = 'older';
-
-  async function register(connection: Connection): Promise<void> {
+  /** A namespace without them. */
+  async function register(connection: Connection): Promise<string> {
+    const namespace = `older-${randomUUID()}`;
     const workflowExecutionRetentionPeriod = msToTs('1 hour');
     await connection.workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod });
+    return namespace;
   }
 
   test('of another type are an error that says how to remove them', async () => {
-    const { address } = await start();
-    const { connection, close } = await openConnection(address);
+    const { connection, close } = await openConnection(inject('temporalAddress'));
     try {
-      await register(connection);
+      const namespace = await register(connection);
       const int = 3;
       const searchAttributes: Record<string, typeof int> = { CountersignAgent: int };
       await connection.operatorService.addSearchAttributes({ namespace, searchAttributes });
@@ -208,10 +204,9 @@ describe('search attributes', () => {
   });
 
   test('can be used at once in a namespace that was in use without them', async () => {
-    const { address } = await start();
-    const { connection, close } = await openConnection(address);
+    const { connection, close } = await openConnection(inject('temporalAddress'));
     try {
-      await register(connection);
+      const namespace = await register(connection);
       const { workflow } = new Client({ connection, namespace });
       await workflow.start('anything', { taskQueue: 'none', workflowId: 'before' });
       await ensureSearchAttributes(connection, namespace);

@@ -2,12 +2,14 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { runCommand } from '../../src/cli/program.js';
 import { CAUSES } from '../../src/replay/diagnosis.js';
 import { replayHistories, type Replayed } from '../../src/replay/replay.js';
 import { historyFiles } from '../../src/replay/sources.js';
 import { buildIdOf, workflowBundlePath } from '../../src/worker/bundle.js';
-import { cli, errorOf, folder, type Ended } from '../cli/support.js';
+import { cli, errorOf, folder, terminalFor, type Ended } from '../cli/support.js';
 import { keepQuiet } from '../support/quiet.js';
 import { ROOT } from '../support/root.js';
 
@@ -160,13 +162,13 @@ describe('a change of the code is reported with its event, its step and the like
       /(harmony export \*\/ {3})trustedAction: \(\) => \(\/\* reexport safe/,
       '$1formerAction: () => (/* reexport safe',
     );
-    const { problems, replayed } = (
-      await replay([history('allowed'), history('reconcile'), '--bundle', gone])
-    ).json() as Report;
-    expect([replayed, problems]).toMatchObject([
-      1,
-      [{ problem: { code: 'NONDETERMINISTIC', cause: 'workflow_type_removed', event: { id: 1 } } }],
-    ]);
+    expect(await problemsOn(gone, 'allowed', 'reconcile')).toEqual({
+      allowed: expect.objectContaining({
+        code: 'NONDETERMINISTIC',
+        cause: 'workflow_type_removed',
+        event: expect.objectContaining({ id: 1 }) as object,
+      }) as object,
+    });
   });
 
   test('in words, on the command line', async () => {
@@ -232,36 +234,29 @@ describe('what cannot be replayed is told by its file', () => {
     ],
   };
 
-  test('files that are damaged, beside one that is not', async () => {
+  test('files that are damaged and a history of somebody else, beside one that is neither', async () => {
     const root = await folder();
     const text = await readFile(history('allowed'), 'utf8');
+    const theirs = text
+      .replaceAll('trustedAction', 'shipOrder')
+      .replaceAll(/countersign-\w{8}/g, 'shop-1.2.3')
+      .replaceAll(/"Countersign(\w+)"/g, '"Shop$1"');
+    await writeFile(path.join(root, 'theirs.json'), theirs);
     for (const [name, [edit]] of Object.entries(DAMAGED)) await writeFile(path.join(root, `${name}.json`), edit(text));
     await writeFile(path.join(root, 'whole.json'), text);
     const ended = await replay([root]);
     const { problems, histories, replayed } = ended.json() as Report;
-    expect([ended.code, histories, replayed]).toEqual([2, Object.keys(DAMAGED).length + 1, 1]);
+    expect([ended.code, histories, replayed]).toEqual([2, Object.keys(DAMAGED).length + 2, 1]);
+    expect(problems.find(({ source }) => path.basename(source) === 'theirs.json')).toMatchObject({
+      workflowType: 'shipOrder',
+      problem: { code: 'HISTORY_INVALID', message: expect.stringContaining('no worker of Countersign') as string },
+    });
     const told = Object.fromEntries(problems.map(({ source, problem }) => [path.basename(source, '.json'), problem]));
     for (const [name, [, why]] of Object.entries(DAMAGED)) {
       expect([name, told[name]]).toMatchObject([name, { code: 'HISTORY_INVALID' }]);
       expect(told[name]?.message).toMatch(why);
       expect(told[name]?.fix).toMatch(/^Record /);
     }
-  });
-
-  test('a history of somebody else', async () => {
-    const theirs = (text: string): string =>
-      text
-        .replaceAll('trustedAction', 'shipOrder')
-        .replaceAll(/countersign-\w{8}/g, 'shop-1.2.3')
-        .replaceAll(/"Countersign(\w+)"/g, '"Shop$1"');
-    const { code: exit, json } = await replay([await edited('allowed', theirs)]);
-    expect(exit).toBe(2);
-    expect((json() as Report).problems).toMatchObject([
-      {
-        workflowType: 'shipOrder',
-        problem: { code: 'HISTORY_INVALID', message: expect.stringContaining('no worker of Countersign') as string },
-      },
-    ]);
   });
 
   test('a history that has not ended yet replays as far as it goes', async () => {
@@ -274,15 +269,20 @@ describe('what cannot be replayed is told by its file', () => {
 
   test('paths that lead nowhere, a folder without histories, and no path at all', async () => {
     const empty = await folder();
+    await expect(historyFiles(['/does/not/exist'])).rejects.toMatchObject({ code: 'NOT_FOUND' });
     for (const [args, expected] of [
-      [['/does/not/exist'], 'NOT_FOUND'],
       [[empty], 'NOT_FOUND'],
-      [[], 'USAGE'],
       [[history('allowed'), '--bundle', '/does/not/exist.js'], 'USAGE'],
     ] as const) {
       const ended = await replay(args);
       expect([ended.code, errorOf(ended).code]).toEqual([2, expected]);
     }
+    // Told before anything of its process is set up.
+    const terminal = terminalFor({});
+    await runCommand(['replay', '--json'], terminal);
+    terminal.stdout.end();
+    expect(JSON.parse(await text(terminal.stdout))).toMatchObject({ error: { code: 'USAGE' } });
+    expect(terminal.exitCode).toBe(2);
   });
 });
 

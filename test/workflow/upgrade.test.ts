@@ -1,4 +1,4 @@
-/** Workers are upgraded while a hundred actions wait for people: another workflow code, another version, the same actions. */
+/** Workers are upgraded while a dozen actions wait for people: another workflow code, another version, the same actions. */
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -10,7 +10,7 @@ import { cli, errorOf, type Ended } from '../cli/support.js';
 import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
 
-const ACTIONS = 100;
+const ACTIONS = 12;
 const DEPLOYMENT = { name: 'shop' } as const;
 
 let stack: Stack;
