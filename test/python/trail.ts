@@ -48,8 +48,11 @@ beforeAll(async () => {
   honest = { lines: world.lines, keys: world.keys, anchors: world.anchors };
   folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-verifier-'));
   for (const name of PROGRAMS) await copyFile(path.join(VERIFIERS, name), path.join(folder, name));
-  const options = { cwd: folder, env: {}, stdio: ['pipe', 'pipe', 'inherit'] } as const;
-  interpreter = spawn(python, ['-B', '-c', ONE_AFTER_THE_OTHER], options);
+  interpreter = spawn(python, ['-B', '-c', ONE_AFTER_THE_OTHER], {
+    cwd: folder,
+    env: {},
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   ended = once(interpreter, 'close');
   printed = createInterface({ input: interpreter.stdout })[Symbol.asyncIterator]();
 }, 600_000);
