@@ -24,6 +24,11 @@ request-timeout = 20
 max-examples = 6
 database = "none"
 with-security-parameters = false
+
+# Each takes many of what another operation takes one of, which is tried in every valid form there; here the invalid forms, and a few valid ones.
+[[operations]]
+include-path = ["/v1/batches", "/v1/sagas", "/access/v1/evaluations"]
+phases.coverage.generation.mode = "negative"
 `;
 
 let program: string;
@@ -92,6 +97,11 @@ async function check(auth: Readonly<Record<string, { bearer: string } | { api_ke
   if (code !== 0) process.stderr.write(told);
   return code;
 }
+
+test('each operation is open to an agent or to a person, who tries it in every form', async () => {
+  const [closedToAgents, closedToPeople] = [await closedTo(['bearer']), await closedTo(['session', 'csrf'])];
+  expect(closedToAgents.filter((operation) => closedToPeople.includes(operation))).toEqual([]);
+});
 
 // At once, because most of the time goes into making and checking requests, each in a process of its own.
 test.concurrent('as an agent', { timeout: 300_000 }, async () => {
