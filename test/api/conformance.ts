@@ -21,7 +21,7 @@ max-stream-events = 1
 request-timeout = 20
 
 [generation]
-max-examples = 6
+max-examples = 3
 database = "none"
 with-security-parameters = false
 
