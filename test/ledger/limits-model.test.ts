@@ -176,7 +176,7 @@ describe('whatever happens, in whatever order', () => {
         }
         await world.endAll();
       }),
-      { numRuns: runs(20) },
+      { numRuns: runs(12) },
     );
   }, 300_000);
 });

@@ -1,8 +1,11 @@
 /** The standalone verifiers in Python, on exported data in a clean folder: they say of every tampering what the runtime says, and share no code with it. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn, type ChildProcessByStdio } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exportLines } from '../../src/trail/export-lines.js';
@@ -22,6 +25,20 @@ let world: TrailWorld;
 let honest: Presented;
 let folder: string;
 let python: string;
+/** Runs the two again and again. */
+let interpreter: ChildProcessByStdio<Writable, Readable, null>;
+let printed: AsyncIterator<string>;
+let ended: Promise<unknown>;
+
+/** Runs each program that a line names from its file, as Python does when it is given it, and prints what it printed as a line. */
+const ONE_AFTER_THE_OTHER = `
+import contextlib, io, json, runpy, sys
+for line in sys.stdin:
+    sys.argv = json.loads(line)
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    print(json.dumps(out.getvalue()), flush=True)
+`;
 
 beforeAll(async () => {
   const requirements = fileURLToPath(new URL('requirements.txt', import.meta.url));
@@ -31,8 +48,17 @@ beforeAll(async () => {
   honest = { lines: world.lines, keys: world.keys, anchors: world.anchors };
   folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-verifier-'));
   for (const name of PROGRAMS) await copyFile(path.join(VERIFIERS, name), path.join(folder, name));
+  interpreter = spawn(python, ['-B', '-c', ONE_AFTER_THE_OTHER], {
+    cwd: folder,
+    env: {},
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  ended = once(interpreter, 'close');
+  printed = createInterface({ input: interpreter.stdout })[Symbol.asyncIterator]();
 }, 600_000);
 afterAll(async () => {
+  interpreter?.stdin.end();
+  await ended;
   await world?.stop();
   await rm(folder, { recursive: true, force: true });
 });
@@ -42,19 +68,36 @@ interface Report {
   readonly problems: readonly { readonly code: string; readonly at: number }[];
 }
 
-/** Runs one of the two in the folder, with nothing of this process's environment. */
-async function run(program: string, ...args: readonly string[]): Promise<Report & Record<string, unknown>> {
-  const printed = await new Promise<string>((resolve, reject) => {
-    execFile(python, ['-B', program, ...args], { cwd: folder, env: {} }, (error, stdout, stderr) => {
+type Printed = Report & Record<string, unknown>;
+
+let running: Promise<unknown> = Promise.resolve();
+
+/** Runs one of the two in the folder, with nothing of this process's environment. Most of what a process of its own takes is its start. */
+function run(...words: readonly string[]): Promise<Printed> {
+  const next = running.then(async (): Promise<Printed> => {
+    interpreter.stdin.write(`${JSON.stringify(words)}\n`);
+    const { value, done } = await printed.next();
+    if (done === true) throw new Error(`Python ended while it ran ${words.join(' ')}: it says above why.`);
+    return JSON.parse(JSON.parse(value) as string) as Printed;
+  });
+  running = next.catch(() => undefined);
+  return next;
+}
+
+/** The same in a process of its own. */
+async function runAlone(...words: readonly string[]): Promise<Printed> {
+  const options = { cwd: folder, env: {} };
+  const text = await new Promise<string>((resolve, reject) => {
+    execFile(python, ['-B', ...words], options, (error, stdout, stderr) => {
       if (stdout === '') reject(error ?? new Error(stderr));
       else resolve(stdout);
     });
   });
-  return JSON.parse(printed) as Report & Record<string, unknown>;
+  return JSON.parse(text) as Printed;
 }
 
 /** Each tampering has files of its own: several run at once. */
-async function verified({ lines, keys, anchors }: Presented, name: string): Promise<Report & Record<string, unknown>> {
+async function verified({ lines, keys, anchors }: Presented, name: string, by = run): Promise<Printed> {
   const files = [`${name}.jsonl`, `${name}.keys.json`, `${name}.anchors.jsonl`] as const;
   await writeFile(path.join(folder, files[0]), `${lines.join('\n')}\n`);
   await writeFile(path.join(folder, files[1]), JSON.stringify(keys));
@@ -62,7 +105,7 @@ async function verified({ lines, keys, anchors }: Presented, name: string): Prom
     path.join(folder, files[2]),
     anchors.map((jws) => `${JSON.stringify({ tenant: TENANT, jws })}\n`).join(''),
   );
-  return run('verify_trail.py', files[0], '--keys', files[1], '--anchors', files[2], '--json');
+  return by('verify_trail.py', files[0], '--keys', files[1], '--anchors', files[2], '--json');
 }
 
 async function ours({ lines, keys, anchors }: Presented): Promise<Report> {
@@ -99,7 +142,8 @@ test('they are short, and import nothing but the standard library and cryptograp
 });
 
 test('an honest trail verifies, as it does here', async () => {
-  const report = await verified(honest, 'honest');
+  const report = await verified(honest, 'honest', runAlone);
+  expect(await verified(honest, 'honest')).toEqual(report);
   expect(report).toEqual({
     ok: true,
     tenant: TENANT,

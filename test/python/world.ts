@@ -1,9 +1,12 @@
 /** What the tests in Python run against: a real gateway and worker, a database to prepare and to judge by, and a scripted model. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import os from 'node:os';
 import path from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { CLERK_SCHEMA, clerkSays } from '../support/clerk.js';
 import { startTestGateway } from '../support/gateway.js';
@@ -32,6 +35,10 @@ export async function startWorld(name: string, requirements: string): Promise<Wo
   const control = sqlServer(stack);
   control.listen(0, '127.0.0.1');
   await once(control, 'listening');
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-python-'));
+  // Each client of HTTP reads every authority that there is, for 45 ms, and there are hundreds of clients. Nothing here speaks TLS.
+  const authorities = path.join(folder, 'authorities.pem');
+  await writeFile(authorities, rootCertificates[0] as string);
   const agent = await gateway.agent();
   const { cookie = '', 'x-csrf-token': csrf = '' } = (await gateway.person()).headers;
   const env = {
@@ -41,6 +48,7 @@ export async function startWorld(name: string, requirements: string): Promise<Wo
     PYTHONDONTWRITEBYTECODE: '',
     PYTHONPYCACHEPREFIX: path.join(programs, '../bytecode'),
     MYPY_CACHE_DIR: path.join(programs, '../mypy'),
+    SSL_CERT_FILE: authorities,
     COUNTERSIGN_GATEWAY_URL: gateway.url,
     COUNTERSIGN_API_KEY: (agent.headers['authorization'] as string).replace('Bearer ', ''),
     PERSON_COOKIE: cookie,
@@ -58,7 +66,7 @@ export async function startWorld(name: string, requirements: string): Promise<Wo
     async stop() {
       control.close();
       await gateway.stop();
-      await Promise.all([stack.stop(), model.stop()]);
+      await Promise.all([stack.stop(), model.stop(), rm(folder, { recursive: true, force: true })]);
     },
   };
 }

@@ -1,6 +1,6 @@
 /** Whoever changes how a watched table is defined, or what the radar sees by, is seen: with who it was where the database lets the radar know. */
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RadarAlert } from '../../src/action/radar.js';
 import type { ObservedDefinition, Remembered } from '../../src/radar/source.js';
 import type { PostgresOptions } from '../../src/tools/index.js';
@@ -36,8 +36,6 @@ async function watching(
   const { name } = options;
   const tool = database.tool({ tables: [name], ...options });
   let { radar } = await world.watched(database, tool);
-  // None is in the way of the tests that follow.
-  onTestFinished(() => radar.close());
   const catalog = async (): Promise<string> => {
     const { rows } = await world.ledger.pool.query<{ catalog: string | null }>(
       'SELECT catalog::text FROM countersign.radar_sources WHERE source = $1',
@@ -79,45 +77,40 @@ describe('where the radar may make event triggers', () => {
     database = await world.database();
   });
 
-  test.each([
-    ['a column is added', 'ALTER TABLE added ADD COLUMN note text', 'added', ['ALTER TABLE public.added']],
-    [
-      'a session plays the part of a replica',
-      'BEGIN; SET LOCAL session_replication_role = replica; ALTER TABLE as_replica ADD COLUMN note text; COMMIT',
-      'as_replica',
-      ['ALTER TABLE public.as_replica'],
-    ],
-    ['the table is renamed', 'ALTER TABLE renamed RENAME TO other', 'renamed', ['ALTER TABLE public.other']],
-    [
-      'a rule takes its writes elsewhere',
-      'CREATE RULE away AS ON DELETE TO ruled DO INSTEAD NOTHING',
-      'ruled',
-      ['CREATE RULE away on public.ruled'],
-    ],
-    [
-      'a policy hides rows',
-      'CREATE POLICY few ON hidden USING (false)',
-      'hidden',
-      ['CREATE POLICY few on public.hidden'],
-    ],
-    [
-      'a trigger is added and dropped',
-      `CREATE TRIGGER t BEFORE UPDATE ON triggered FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
-       DROP TRIGGER t ON triggered; ALTER TABLE triggered ALTER id SET DEFAULT 7`,
-      'triggered',
-      ['CREATE TRIGGER t on public.triggered', 'DROP TRIGGER t on public.triggered', 'ALTER TABLE public.triggered'],
-    ],
-    ['the table is dropped', 'DROP TABLE dropped', 'dropped', ['DROP TABLE public.dropped']],
-  ])('who does it is told, once: %s', async (_, text, name, changes) => {
-    await sql(`CREATE TABLE ${name} (id int PRIMARY KEY)`);
-    const watched = await watching(database, { name });
-    const told = await watched.changing(text);
-    expect(told.map(said)).toEqual([['definition', 'definition_changed', changes, [ADMIN]]]);
-    expect(told[0]?.transaction).toMatch(/^\d+$/);
-    // Whoever goes on knows of it.
+  test('who changes a definition is told, once', async () => {
+    const changed = [
+      ['ALTER TABLE added ADD COLUMN note text', 'added', ['ALTER TABLE public.added']],
+      // A session that plays the part of a replica.
+      [
+        'BEGIN; SET LOCAL session_replication_role = replica; ALTER TABLE as_replica ADD COLUMN note text; COMMIT',
+        'as_replica',
+        ['ALTER TABLE public.as_replica'],
+      ],
+      ['ALTER TABLE renamed RENAME TO other', 'renamed', ['ALTER TABLE public.other']],
+      // A rule takes its writes elsewhere.
+      ['CREATE RULE away AS ON DELETE TO ruled DO INSTEAD NOTHING', 'ruled', ['CREATE RULE away on public.ruled']],
+      // A policy hides rows.
+      ['CREATE POLICY few ON hidden USING (false)', 'hidden', ['CREATE POLICY few on public.hidden']],
+      [
+        `CREATE TRIGGER t BEFORE UPDATE ON triggered FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+         DROP TRIGGER t ON triggered; ALTER TABLE triggered ALTER id SET DEFAULT 7`,
+        'triggered',
+        ['CREATE TRIGGER t on public.triggered', 'DROP TRIGGER t on public.triggered', 'ALTER TABLE public.triggered'],
+      ],
+      ['DROP TABLE dropped', 'dropped', ['DROP TABLE public.dropped']],
+    ] as const;
+    const tables = changed.map(([, name]) => name);
+    for (const name of tables) await sql(`CREATE TABLE ${name} (id int PRIMARY KEY)`);
+    const watched = await watching(database, { name: 'changed', tables });
+    for (const [text, , changes] of changed) {
+      const told = await watched.changing(text);
+      expect(told.map(said), `after ${text}`).toEqual([['definition', 'definition_changed', changes, [ADMIN]]]);
+      expect(told[0]?.transaction).toMatch(/^\d+$/);
+    }
+    // Whoever goes on knows of them.
     await watched.close();
     await watched.open();
-    expect(await watched.alerts()).toHaveLength(1);
+    expect(await watched.alerts()).toHaveLength(changed.length);
   });
 
   test.each(['before', 'after'] as const)(

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { inject } from 'vitest';
+import { CONDITION, withCodeCache } from '../../scripts/program.js';
 import type { PostgresOptions } from '../../src/tools/index.js';
 
 /** Runs a reader in a process of its own, which ends itself when it is about to record, or has. */
@@ -32,7 +33,8 @@ export async function readerKilled(
     });
     new Radar({ name: tool.name, source: tool.radar, tools: new Set([tool.name]), ledger: { radar: dying, radarEffects: ledger.radarEffects },
       logger: pino({ level: 'silent' }), found: () => {}, tell: () => {}, leaseMs: 1000 }).start();`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+  const cached = [...withCodeCache(inject('compiledSources')), `--conditions=${CONDITION}`];
+  const child = spawn(process.execPath, [...cached, '--input-type=module', '-e', program], {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   const [, killedBy] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];

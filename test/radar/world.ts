@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import pino from 'pino';
+import { onTestFinished } from 'vitest';
 import { digest } from '../../src/action/json.js';
 import { idempotencyKey } from '../../src/action/idempotency-key.js';
 import type { RadarAlert } from '../../src/action/radar.js';
@@ -30,7 +31,7 @@ export interface WatchedDatabase {
   /** The address for a role that this makes. */
   as(role: string): Promise<string>;
   tool(options?: Partial<PostgresOptions>): Tool<PostgresInput>;
-  /** A radar of the tool, which runs until the world stops. `found` has what it recorded. */
+  /** A radar of the tool, which runs until the test ends: each reads the log of the whole server. `found` has what it recorded. */
   watch(tool: Tool<PostgresInput>, more?: Partial<RadarOptions>): Promise<Watching>;
   /** An action on one row, admitted and granted in the ledger, whose effect the tool makes. */
   govern(tool: Tool<PostgresInput>, input: Record<string, unknown>): Promise<string>;
@@ -137,7 +138,7 @@ async function databaseOf(
         tell: () => {},
         ...more,
       });
-      closing.push(() => radar.close());
+      onTestFinished(() => radar.close());
       radar.start();
       return { radar, found };
     },

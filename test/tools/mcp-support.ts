@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { argumentsFor } from '../../scripts/program.js';
+import { argumentsFor, FLAGS } from '../../scripts/program.js';
 import { mcp, type McpInput, type McpOptions, type McpToolOptions, type StdioServer } from '../../src/tools/index.js';
 import { accept } from '../../src/tools/mcp/pinning.js';
 import type { Tool } from '../../src/tools/tool.js';
@@ -23,7 +23,7 @@ export function pinsIn(folder: string): string {
 /** A server of an npm package, as a process. */
 export function packaged(name: string, ...args: readonly string[]): StdioServer {
   const file = fileURLToPath(import.meta.resolve(`@modelcontextprotocol/${name}/dist/index.js`));
-  return { command: process.execPath, args: [file, ...args] };
+  return { command: process.execPath, args: [...FLAGS, file, ...args] };
 }
 
 /** The notes server as a process on its folder. */

@@ -27,6 +27,13 @@ async function opened(options: Omit<McpOptions, 'environment' | 'pins'>, pins?: 
   return tool;
 }
 
+/** One more client of a server whose tools are pinned as they are: it asks for them no second time. */
+function another(options: Omit<McpOptions, 'environment' | 'protocol'>): Tool<McpInput> {
+  const tool = mcp({ environment: 'test', protocol: '2025-11-25', ...options });
+  closing.push(() => tool.close());
+  return tool;
+}
+
 const failed = ({ checks }: PerformedAction<McpInput>) => checks.filter(({ ok }) => !ok).map(({ name }) => name);
 
 /** The server's own answer, without anything in between. */
@@ -167,6 +174,7 @@ test('the whole lists of server-everything and server-memory can be pinned, and 
 
 describe('a server that cannot be trusted', () => {
   let notes: Notes;
+  let pins: string;
   let tool: Tool<McpInput>;
   const tools = { write_note: WRITE_NOTE, delete_note: DELETE_NOTE };
   const reads = ['read_note', 'read_all'];
@@ -176,7 +184,11 @@ describe('a server that cannot be trusted', () => {
   beforeAll(async () => {
     notes = await openNotes();
     closing.push(() => notes.stop());
-    tool = await opened({ name: 'notes', server: notesProcess(notes), tools, reads, limits: { callMs: 3_000 } });
+    const { folder, remove } = await temporaryFolder();
+    closing.push(remove);
+    pins = pinsIn(folder);
+    const options = { name: 'notes', server: notesProcess(notes), tools, reads };
+    tool = await opened({ ...options, limits: { callMs: 3_000 } }, pins);
   });
 
   test.for([
@@ -194,7 +206,7 @@ describe('a server that cannot be trusted', () => {
   test('that loses its answer is looked up by its probe', async () => {
     const lookUp = { happened: 'post.note == input.arguments.text', finalAfterMs: 100 };
     const declared = { write_note: { ...WRITE_NOTE, idempotency: 'lookup', lookUp } } as const;
-    const sure = await opened({ name: 'notes', server: notesProcess(notes), tools: declared });
+    const sure = another({ name: 'notes', server: notesProcess(notes), pins, tools: declared });
     for (const [text, happened] of [
       ['die-before', 'no'],
       ['die-after', 'yes'],
@@ -220,16 +232,17 @@ describe('a server that cannot be trusted', () => {
 
   test('that answers 10 MB is cut, says so, and works on', async () => {
     // With the time that calls have by default: the others must not wait long for a server that hangs.
-    const patient = await opened({ name: 'notes', server: notesProcess(notes), tools, reads });
+    const patient = another({ name: 'notes', server: notesProcess(notes), pins, tools, reads });
     const read = await act(patient, { tool: 'read_all' });
     expect(read.execution.result).toMatchObject({ truncated: true, more: expect.stringContaining('10485') });
     const raw = writing('big');
     const { execution, ...written } = await act(patient, raw);
     expect(failed({ execution, ...written })).toEqual([]);
     expect(JSON.stringify(execution.result).length).toBeLessThan(192 * 1024);
-    const small = await opened({
+    const small = another({
       name: 'notes',
       server: notesProcess(notes),
+      pins,
       tools,
       reads,
       limits: { messageBytes: 100_000 },
@@ -243,7 +256,7 @@ describe('a server that cannot be trusted', () => {
     const call = notes.calls().find((one) => one.arguments['text'] === 'keyed');
     expect(call?._meta).toMatchObject({ 'countersign/idempotencyKey': key });
     const keyed = { ...WRITE_NOTE, idempotencyKey: { argument: '/request_id', format: 'sha256' } } as const;
-    const byArgument = await opened({ name: 'notes', server: notesProcess(notes), tools: { write_note: keyed } });
+    const byArgument = another({ name: 'notes', server: notesProcess(notes), pins, tools: { write_note: keyed } });
     await act(byArgument, writing('by argument'));
     const sent = notes.calls().find((one) => one.arguments['text'] === 'by argument');
     expect(sent?.arguments['request_id']).toMatch(/^[0-9a-f]{64}$/);
@@ -262,7 +275,7 @@ describe('a server that cannot be trusted', () => {
   ])('that changes a tool after it was pinned (%s) has that tool refused, and no other', async ([, change]) => {
     const raw = writing('after the change');
     notes.write('kept', 'kept');
-    const wary = await opened({ name: 'notes', server: notesProcess(notes), tools, reads });
+    const wary = another({ name: 'notes', server: notesProcess(notes), pins, tools, reads });
     const input = wary.input.parse(raw);
     const preview = () => wary.preview(input, { signal: never() });
     const pre = await wary.capture(input, { preview: await preview() }, { signal: never() });
@@ -276,6 +289,7 @@ describe('a server that cannot be trusted', () => {
             () => 'changed',
           ),
         (seen) => seen === 'changed',
+        { everyMs: 200 },
       );
       const error = await expectCode(preview(), 'TOOL_CHANGED');
       expect(error.message).not.toContain('Ignore');
@@ -289,7 +303,7 @@ describe('a server that cannot be trusted', () => {
   });
 
   test('that says that its tools have changed is asked at once what they are now', async () => {
-    const wary = await opened({ name: 'notes', server: notesProcess(notes), tools, reads });
+    const wary = another({ name: 'notes', server: notesProcess(notes), pins, tools, reads });
     try {
       // Between the read before and the read after, within the second for which a list counts.
       const error = await expectCode(act(wary, writing('redefine')), 'TOOL_CHANGED');
@@ -309,9 +323,11 @@ describe('a server that cannot be trusted', () => {
 
 test('resources and prompts are read as tools are called, within what the config names', async () => {
   const server = packaged('server-everything', 'stdio');
-  const tool = await opened({
+  // Nothing of this is pinned.
+  const tool = another({
     name: 'everything',
     server,
+    pins: 'none.json',
     tools: {},
     resources: ['demo://resource/static/'],
     prompts: ['args-prompt'],

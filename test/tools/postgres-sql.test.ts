@@ -42,7 +42,7 @@ beforeAll(async () => {
     CREATE FUNCTION to_money_box(int) RETURNS money_box LANGUAGE sql AS 'SELECT ROW(nuke())::money_box';
     CREATE CAST (int AS money_box) WITH FUNCTION to_money_box(int);
   `);
-  tool = shop.tool();
+  tool = shop.tool({ catalogMaxAgeMs: 60_000 });
 });
 afterAll(async () => {
   await shop.stop();

@@ -24,7 +24,7 @@ beforeAll(async () => {
       ints int[], texts text[], bigs bigint[], nums numeric[], moods mood[], instants timestamptz[], docs jsonb[], flags boolean[], pt point, x xml, o oid, n name,
       twice int GENERATED ALWAYS AS (small * 2) STORED
     )`);
-  tool = shop.tool();
+  tool = shop.tool({ catalogMaxAgeMs: 60_000 });
 });
 afterAll(async () => {
   await shop.stop();

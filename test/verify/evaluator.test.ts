@@ -214,7 +214,7 @@ describe('an expectation that costs too much', () => {
     ['^(([a-z])+.)+[A-Z]([a-z])+$', false],
     ['(x|xx|xxx)*!', false],
   ])('the pattern %s is linear on a megabyte', async (pattern, ok) => {
-    expect((await check(`post.texts["1"].large.matches("${pattern}")`, TEN_THOUSAND)).ok).toBe(ok);
+    expect((await check(`post.text.matches("${pattern}")`, { text: 'x'.repeat(1024 * 1024) })).ok).toBe(ok);
   });
 
   test('a reasonable expectation over ten thousand rows is within the limits', async () => {
@@ -226,8 +226,9 @@ describe('an expectation that costs too much', () => {
       'post.orders.all(k, post.orders[k].tags.exists(tag, tag == "b"))',
       'post.orders.all(k, post.orders[k].email.matches("^user[0-9]+@example\\\\.com$"))',
     ];
+    const pre = structuredClone(TEN_THOUSAND);
     for (const cel of sensible) {
-      expect(await check(cel, TEN_THOUSAND, { pre: structuredClone(TEN_THOUSAND) })).toEqual({
+      expect(await check(cel, TEN_THOUSAND, { pre })).toEqual({
         name: 'expect',
         ok: true,
       });
@@ -248,28 +249,6 @@ describe('an expectation that costs too much', () => {
     expect(result).toEqual({ name: 'expect', ok: false, detail: 'The expectation took longer than 150 ms.' });
     expect(turns).toBeGreaterThan(5);
     expect(await check('post.a == 1', { a: 1 }, {}, impatient)).toEqual({ name: 'expect', ok: true });
-  });
-
-  test('that exhausts the memory of the thread leaves the process alive, and the next one is evaluated', async () => {
-    const small = ownRunner({ deadlineMs: 60_000, heapMb: 48 });
-    const maps = `${'{1:'.repeat(16)}1${'}'.repeat(16)}`;
-    const result = await check(`size(post.orders.map(a, post.orders.map(b, ${maps}))) == 1`, TEN_THOUSAND, {}, small);
-    expect(result).toEqual({ name: 'expect', ok: false, detail: 'The expectation took too much memory.' });
-    expect(await check('post.a == 1', { a: 1 }, {}, small)).toEqual({ name: 'expect', ok: true });
-  });
-
-  test('a state too large to be parsed is not sent at all, unless the expectation does not read it', async () => {
-    const huge: State = { t: { '1': { text: 'x'.repeat(17 * 1024 * 1024) } } };
-    expect((await check('size(post.t) == 1', huge)).detail).toMatch(/is too costly: it reads \d+ characters of JSON/);
-    expect(await check('result == 1', huge, { result: 1 })).toMatchObject({ ok: true });
-  });
-
-  test('data that is not JSON is a failed check', async () => {
-    expect(await check('post.t == 1', { t: 1n as unknown as Json })).toMatchObject({ ok: false });
-    const cycle: Record<string, Json> = {};
-    cycle['self'] = cycle;
-    expect(await check('post.self == 1', cycle)).toMatchObject({ ok: false });
-    expect(await check('post.t == 1', { t: 1 })).toMatchObject({ ok: true });
   });
 });
 
@@ -298,49 +277,6 @@ describe('the thread', () => {
       Array.from({ length: 200 }, (_, index) => check(`result == ${index - (index % 2)}`, {}, { result: index })),
     );
     expect(results.map(({ ok }) => ok)).toEqual(Array.from({ length: 200 }, (_, index) => index % 2 === 0));
-  });
-
-  test('only the slow expectation fails: those that wait behind it are evaluated', async () => {
-    const impatient = ownRunner({ deadlineMs: 150 });
-    const slow = check(
-      'post.orders.all(k, post.orders == pre.orders)',
-      TEN_THOUSAND,
-      { pre: structuredClone(TEN_THOUSAND) },
-      impatient,
-    );
-    const quick = await Promise.all(Array.from({ length: 5 }, () => check('true', {}, {}, impatient)));
-    expect(quick.every(({ ok }) => ok)).toBe(true);
-    expect((await slow).ok).toBe(false);
-  });
-
-  test('a busy process does not take a timely result for a late one', async () => {
-    const impatient = ownRunner({ deadlineMs: 100 });
-    await check('true', {}, {}, impatient);
-    const result = check('post.a == 1', { a: 1 }, {}, impatient);
-    const until = performance.now() + 400;
-    while (performance.now() < until);
-    expect(await result).toEqual({ name: 'expect', ok: true });
-  });
-
-  test('more callers than may wait get a failed check', async () => {
-    const narrow = ownRunner({ deadlineMs: 5000, queueLimit: 2 });
-    const results = await Promise.all(Array.from({ length: 5 }, () => check('true', {}, {}, narrow)));
-    expect(results.filter(({ ok }) => ok)).toHaveLength(3);
-    expect(results.at(-1)?.detail).toMatch(/2 others wait/);
-  });
-
-  test('closing fails waiting and later evaluations, and can be repeated', async () => {
-    const closing = ownRunner({});
-    const waiting = [check('true', {}, {}, closing), check('true', {}, {}, closing)];
-    await closing.close();
-    await closing.close();
-    for (const result of [...(await Promise.all(waiting)), await check('true', {}, {}, closing)]) {
-      expect(result).toEqual({
-        name: 'expect',
-        ok: false,
-        detail: 'The expectation was not evaluated: the evaluator is closed.',
-      });
-    }
   });
 
   test('does not keep a process alive, and a process that waits for a result gets it', async () => {
@@ -387,7 +323,7 @@ describe('the thread', () => {
         const result = await runner.evaluate(expectation, values(data, { pre: data, result: [1, 2] }));
         expect(result.ok ? 'holds' : result.detail).toMatch(/^(holds|The expectation .+)$/s);
       }),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   });
 });

@@ -75,6 +75,9 @@ describe('a check', () => {
     ]);
     expect(bad.detail).toMatch(/^The expectation cannot be evaluated: .*BigInt/);
     expect(good).toEqual(HOLDS);
+    const cycle: Record<string, Json> = {};
+    cycle['self'] = cycle;
+    expect(await check(patient, 'post.self == 1', cycle)).toMatchObject({ ok: false });
   });
 
   test('of a state that other checks read is not written out for each of them', async () => {

@@ -23,18 +23,17 @@ beforeAll(async () => {
   ({ files } = await loadBundle(join(FOLDER, 'policy')));
 });
 
-/** The report on the policy with one file edited. */
-function under(file: string, edit: (text: string) => string): BacktestReport {
+/** The report on the policy with one file edited. Budgets run out in the last half: what concerns them takes all records. */
+function under(file: string, edit: (text: string) => string, records = recording.records): BacktestReport {
   const edited = edit(files[file] ?? '');
   expect(edited).not.toBe(files[file]);
   const candidate = compilePolicy(bundleFromFiles({ ...files, [file]: edited }));
-  return backtest(recording.records, { candidate, recordedUnder: recording.policies });
+  return backtest(records, { candidate, recordedUnder: recording.policies });
 }
 
 const idOf = ({ actionId }: { readonly actionId: string }): string => actionId;
 const changed = (report: BacktestReport, kind?: string): string[] =>
   report.changes.filter((change) => kind === undefined || change.kind === kind).map(idOf);
-const ids = (meant: (record: DecisionRecord) => boolean): string[] => recording.records.filter(meant).map(idOf);
 
 /** Whether policy and people let it go ahead. */
 function went({ decision, approvals }: DecisionRecord): boolean {
@@ -76,17 +75,30 @@ describe('the corpus', { timeout: 240_000 }, () => {
 
   test('gives the same bytes for the same input, in whatever order it comes', () => {
     const candidate = compilePolicy(bundleFromFiles({ ...files, 'limits.yaml': 'limits: {}\n' }));
-    const reports = [recording.records, recording.records.toReversed()].map((records) =>
-      JSON.stringify(backtest(records, { candidate, recordedUnder: recording.policies })),
+    // Of the last, some found no room in a budget.
+    const last = recording.records.slice(-300);
+    const [inOrder, reversed] = [last, last.toReversed()].map((records) =>
+      backtest(records, { candidate, recordedUnder: recording.policies }),
     );
-    expect(reports[1]).toBe(reports[0]);
+    expect(inOrder?.changes).not.toEqual([]);
+    expect(JSON.stringify(reversed)).toBe(JSON.stringify(inOrder));
   });
 });
 
 describe('of a policy change whose effect is known, the backtest finds exactly that', { timeout: 240_000 }, () => {
+  let half: readonly DecisionRecord[];
+  const ids = (meant: (record: DecisionRecord) => boolean): string[] => half.filter(meant).map(idOf);
+
+  beforeAll(() => {
+    half = recording.records.slice(0, 1000);
+  });
+
   test('a narrower table: writers may not touch orders any more', () => {
-    const report = under('rules.cedar', (text) =>
-      text.replace(/(@id\("writers-write"\)[^;]*\n\));/, '$1\nunless { context.targets.contains("orders") };'),
+    const report = under(
+      'rules.cedar',
+      (text) =>
+        text.replace(/(@id\("writers-write"\)[^;]*\n\));/, '$1\nunless { context.targets.contains("orders") };'),
+      half,
     );
     const theirs = ({ facts }: DecisionRecord): boolean =>
       facts?.agent.roles.includes('read_write_user') === true && facts.preview.targets.includes('orders');
@@ -98,7 +110,8 @@ describe('of a policy change whose effect is known, the backtest finds exactly t
       ids((record) => theirs(record) && !went(record) && record.decision?.effect === 'require_approval'),
     );
     // What is not written any more leaves room in the budget of rows.
-    const others = report.changes.filter(({ actionId }) => !ids(theirs).includes(actionId));
+    const ofTheirs = new Set(ids(theirs));
+    const others = report.changes.filter(({ actionId }) => !ofTheirs.has(actionId));
     for (const { before, kind } of others) {
       expect(kind).toMatch(/^(no-longer-asked|newly-allowed|other-terms)$/);
       expect(before.effect).toBe('require_approval');
@@ -106,11 +119,11 @@ describe('of a policy change whose effect is known, the backtest finds exactly t
   });
 
   test('a new quorum: a large change needs two dbas', () => {
-    const report = under('rules.cedar', (text) => text.replace('@approval("dba")', '@approval("dba, quorum=2")'));
+    const report = under('rules.cedar', (text) => text.replace('@approval("dba")', '@approval("dba, quorum=2")'), half);
     const asked = ({ decision }: DecisionRecord): boolean =>
       decision?.requirements.some(({ policy }) => policy === 'large-changes') === true;
     const newly = ids((record) => asked(record) && went(record));
-    expect(newly.length).toBeGreaterThan(20);
+    expect(newly.length).toBeGreaterThan(15);
     expect(changed(report, 'newly-asked')).toEqual(newly);
     // Those that people refused or left are asked about as before, on other terms.
     expect(changed(report, 'other-terms')).toEqual(ids((record) => asked(record) && !went(record)));
@@ -160,17 +173,21 @@ describe('of a policy change whose effect is known, the backtest finds exactly t
       'rules.cedar',
       (text) =>
         `${text}\n@id("no-drops")\nforbid (principal, action == Countersign::Action::"DELETE", resource)\nwhen { context.rows > 1000000 };\n`,
+      half.slice(0, 300),
     );
     expect(report.changes).toEqual([]);
-    expect(report.summary.toTheLetter).toBe(recording.records.length);
+    expect(report.summary.toTheLetter).toBe(300);
   });
 
   test('a typo that opens everything: what no rule permitted is allowed, and what is forbidden stays so', () => {
-    const report = under('rules.cedar', (text) =>
-      text.replace(
-        'principal in Countersign::Role::"clerk",\n  action,\n  resource == Countersign::Tool::"notes"',
-        'principal,\n  action,\n  resource',
-      ),
+    const report = under(
+      'rules.cedar',
+      (text) =>
+        text.replace(
+          'principal in Countersign::Role::"clerk",\n  action,\n  resource == Countersign::Tool::"notes"',
+          'principal,\n  action,\n  resource',
+        ),
+      half,
     );
     const unpermitted = ({ decision }: DecisionRecord): boolean =>
       decision?.code === 'POLICY_DENIED' && decision.violations.every(({ policy }) => policy !== 'protected-tables');
