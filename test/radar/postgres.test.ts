@@ -45,12 +45,12 @@ async function slotOf(source: string): Promise<string> {
 const TABLES = `CREATE TABLE orders (id int PRIMARY KEY, status text NOT NULL DEFAULT 'open');
   CREATE TABLE uncovered (id int PRIMARY KEY)`;
 
-test('of 200 governed and 40 ungoverned writes by four kinds of writers, exactly the 40 are found', async () => {
+test('of 1,000 governed and 100 ungoverned writes by four kinds of writers, exactly the 100 are found', async () => {
   const database = await world.database();
   await database.pool.query(`${TABLES};
     CREATE FUNCTION leak() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO orders VALUES (new.id); RETURN new; END $$;
     CREATE TRIGGER leak AFTER INSERT ON uncovered FOR EACH ROW EXECUTE FUNCTION leak()`);
-  const tool = database.tool({ name: 'mixed', tables: ['orders'] });
+  const tool = database.tool({ name: 'thousand', tables: ['orders'] });
   const { found } = await world.watched(database, tool);
   const appUrl = await database.as('another_app');
   await database.pool.query('GRANT ALL ON orders, uncovered TO another_app');
@@ -74,25 +74,25 @@ test('of 200 governed and 40 ungoverned writes by four kinds of writers, exactly
       }
     };
     const lanes = Array.from({ length: 8 }, async (_, lane) => {
-      for (let index = lane; index < 200; index += 8) {
+      for (let index = lane; index < 1000; index += 8) {
         await database.govern(tool, { op: 'insert', table: 'orders', rows: [{ id: index }] });
-        if (index % 5 === 0) await ungoverned(index / 5);
+        if (index % 10 === 0) await ungoverned(index / 10);
       }
     });
     await Promise.all(lanes);
-    await world.judged('mixed', database);
+    await world.judged('thousand', database);
   } finally {
     await app.end();
     await client.end();
   }
-  expect(found.map(({ reason }) => reason)).toEqual(Array.from({ length: 40 }, () => 'no_effect'));
+  expect(found.map(({ reason }) => reason)).toEqual(Array.from({ length: 100 }, () => 'no_effect'));
   const by = (user: string, application: string): number =>
     found.filter(
       ({ writers }) => writers.length === 1 && writers[0]?.user === user && writers[0].application === application,
     ).length;
-  expect([by('postgres', 'psql'), by('another_app', 'orders-service')]).toEqual([20, 20]);
+  expect([by('postgres', 'psql'), by('another_app', 'orders-service')]).toEqual([50, 50]);
   for (const { changes } of found) expect(changes).toEqual([{ table: 'public.orders', operation: 'insert', rows: 1 }]);
-  expect(await database.pool.query('SELECT count(*)::int AS n FROM orders')).toMatchObject({ rows: [{ n: 240 }] });
+  expect(await database.pool.query('SELECT count(*)::int AS n FROM orders')).toMatchObject({ rows: [{ n: 1100 }] });
 });
 
 test('a key that no grant stands for explains nothing, and neither does one that was used before', async () => {
