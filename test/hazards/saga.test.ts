@@ -1,4 +1,4 @@
-/** A saga of four steps on a real Postgres, failing at each of them in each way: everything is as it was, and every receipt is linked. */
+/** A saga of four steps on a real Postgres, failing at each of them, and in each way: everything is as it was, and every receipt is linked. */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
