@@ -1,5 +1,6 @@
 /** The policies of a bundle, read: parsed by Cedar, validated against the schema, their annotations understood. */
 import type { Policy as CedarPolicy, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
+import { LRUCache } from 'lru-cache';
 import type { CountersignError } from '../action/errors.js';
 import type { ActionType } from '../action/decision.js';
 import { readAnnotations, type AnnotationProblem, type NamedValue } from './annotations.js';
@@ -67,9 +68,7 @@ function tooMany(count: number): CountersignError {
 export function readRules(files: Readonly<Record<string, string>>, written: string, ids: DeclaredIds): Rules {
   const cedar = newCedar();
   const problems: BundleProblem[] = [];
-  const schema = guard(SCHEMA_FILE, () => withDeclaredTypes(cedar, written, ids));
-  const { actions, ...optional } = guard(SCHEMA_FILE, () => readActions(cedar, schema, problems, SCHEMA_FILE));
-  const inputs = guard(SCHEMA_FILE, () => inputTypes(cedar, schema, problems, SCHEMA_FILE));
+  const { schema, inputs, actions, ...optional } = readSchema(cedar, written, ids, problems);
   const sources = Object.entries(files).flatMap(([file, text]) =>
     guard(file, () => splitFile(cedar, file, text, problems)),
   );
@@ -86,6 +85,24 @@ export function readRules(files: Readonly<Record<string, string>>, written: stri
   const uses = ids.history.length === 0 ? [] : rules.map((rule) => [rule.id, historyUses(rule, problems)] as const);
   refuseIfAny(problems);
   return { rules, schema, ...optional, inputs, historyUses: new Map(uses.filter(([, own]) => own.length > 0)) };
+}
+
+/** What rules are read by. */
+interface Schema extends SchemaActions, Pick<Rules, 'schema' | 'inputs'> {}
+
+/** Without a problem, by what they were read from: policies change often and their schema seldom, and Cedar takes as long over it as over all of them. */
+const schemasLast = new LRUCache<string, Schema>({ max: 8 });
+
+function readSchema(cedar: Cedar, written: string, ids: DeclaredIds, problems: BundleProblem[]): Schema {
+  const key = JSON.stringify([written, ids.limits, ids.history]);
+  const known = schemasLast.get(key);
+  if (known !== undefined) return known;
+  const schema = guard(SCHEMA_FILE, () => withDeclaredTypes(cedar, written, ids));
+  const actions = guard(SCHEMA_FILE, () => readActions(cedar, schema, problems, SCHEMA_FILE));
+  const inputs = guard(SCHEMA_FILE, () => inputTypes(cedar, schema, problems, SCHEMA_FILE));
+  const read = { schema, inputs, ...actions };
+  if (problems.length === 0) schemasLast.set(key, read);
+  return read;
 }
 
 function refuseIfAny(problems: readonly BundleProblem[]): void {

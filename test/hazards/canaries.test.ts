@@ -72,7 +72,7 @@ beforeAll(async () => {
   client = await stack.agent();
   schedule = client.temporal.schedule.getHandle(`countersign-canaries/${stack.temporal.taskQueue}`);
   await working(['nobody'], {}, async () => {
-    // Rounds come when a test says so, and never in between. Workers that start later leave it so.
+    // Rounds come when a test says so, and never in between.
     await schedule.pause('tests');
   });
 });
@@ -169,8 +169,8 @@ async function refusalOf(canary: Handle | undefined): Promise<string> {
   throw new Error(`it did not fail: ${JSON.stringify(failed)}`);
 }
 
-async function inboxOf(tenant: string): Promise<readonly string[]> {
-  const person = await gateway.person({ tenant });
+async function inboxOf(tenant: string, who?: Sender): Promise<readonly string[]> {
+  const person = who ?? (await gateway.person({ tenant }));
   const { body } = await person.get('/v1/approvals');
   return (body['approvalRequests'] as { actionId: string }[]).map(({ actionId }) => actionId);
 }
@@ -196,20 +196,22 @@ async function refusing<T>(what: 'insert' | 'update', tenant: string, body: () =
 }
 
 describe('the schedule', () => {
-  test('draws at moments of its own, and not on the quarter of the hour, and keeps an operator’s pause', async () => {
-    await working(['nobody'], {}, async () => {
-      const { spec, info, state } = await schedule.describe();
-      expect(spec.intervals).toMatchObject([{ every: CANARY_ROUND_MS }]);
-      expect(spec.jitter).toBe(CANARY_ROUND_MS);
-      const offsets = info.nextActionTimes.map((at) => at.getTime() % CANARY_ROUND_MS);
-      expect(new Set(offsets).size).toBe(offsets.length);
-      expect(offsets.length).toBeGreaterThan(2);
-      expect(state.paused).toBe(true);
-    });
-  });
+  /** The canaries of one tenant are begun six times at once. */
+  async function race(tenant: string, most: number): Promise<void> {
+    const started = await Promise.all(Array.from({ length: 6 }, () => due(tenant)));
+    const shown = (canary: Handle): Promise<string> =>
+      until(
+        () => sentTo(tenant),
+        (sent) => sent.some(({ actionId }) => canary.workflowId === `${tenant}/${actionId}`),
+      ).then(() => 'shown');
+    const ends = await Promise.all(started.map((canary) => Promise.race([refusalOf(canary), shown(canary)])));
+    const refused = Array.from({ length: 6 - most }, () => 'RATE_LIMITED');
+    expect(ends.sort()).toEqual([...refused, ...Array.from({ length: most }, () => 'shown')]);
+  }
 
-  test('sends each tenant one in a round of two workers, and none outside of its hours', async () => {
-    const tenants = ['two', 'three', 'four'].map(tenantOf);
+  test('sends each tenant one in a round of two workers, and no more than may wait, whichever of them races for the last', async () => {
+    const [two, three, racing] = ['two', 'three', 'racing'].map(tenantOf) as [string, string, string];
+    const tenants = [two, three, racing];
     const sendsEachOne = async (): Promise<void> => {
       const canaries = await round();
       expect(canaries.map(({ workflowId }) => workflowId.slice(0, workflowId.indexOf('/'))).sort()).toEqual(
@@ -221,67 +223,75 @@ describe('the schedule', () => {
         expect(await inboxOf(tenant)).toEqual([canary?.actionId]);
       }
     };
-    await working(tenants, {}, sendsEachOne, { many: 2 });
-    await working(tenants, { hours: OVER }, async () => {
-      expect(await round()).toEqual([]);
-    });
-    for (const tenant of tenants) expect(await sentTo(tenant)).toHaveLength(1);
+    await working(
+      tenants,
+      {},
+      async () => {
+        // Other workers started since it was paused.
+        const { spec, info, state } = await schedule.describe();
+        expect(spec.intervals).toMatchObject([{ every: CANARY_ROUND_MS }]);
+        expect(spec.jitter).toBe(CANARY_ROUND_MS);
+        // At moments of its own, and not on the quarter of the hour.
+        const offsets = info.nextActionTimes.map((at) => at.getTime() % CANARY_ROUND_MS);
+        expect(new Set(offsets).size).toBe(offsets.length);
+        expect(offsets.length).toBeGreaterThan(2);
+        expect(state.paused).toBe(true);
+
+        await sendsEachOne();
+        // Three may wait, and one does.
+        await race(racing, 2);
+      },
+      { many: 2 },
+    );
+    expect(await inboxOf(racing)).toHaveLength(3);
+    for (const tenant of [two, three]) expect(await sentTo(tenant)).toHaveLength(1);
   });
 
-  test.each([
-    ['the week may have', { perWeek: 2, mostPerWeek: 2 }, 2],
-    ['may wait', {}, 3],
-  ] satisfies [string, CanariesConfig, number][])(
-    'sends no more than %s, whichever of two workers races for the last',
-    async (_, canaries, most) => {
-      const tenant = tenantOf('racing');
-      const race = async (): Promise<void> => {
-        const started = await Promise.all(Array.from({ length: 6 }, () => due(tenant)));
-        const shown = (canary: Handle): Promise<string> =>
-          until(
-            () => sentTo(tenant),
-            (sent) => sent.some(({ actionId }) => canary.workflowId === `${tenant}/${actionId}`),
-          ).then(() => 'shown');
-        const ends = await Promise.all(started.map((canary) => Promise.race([refusalOf(canary), shown(canary)])));
-        const refused = Array.from({ length: 6 - most }, () => 'RATE_LIMITED');
-        expect(ends.sort()).toEqual([...refused, ...Array.from({ length: most }, () => 'shown')]);
-      };
-      await working([tenant], canaries, race, { many: 2 });
-      expect(await inboxOf(tenant)).toHaveLength(most);
-    },
-  );
+  test('sends no more than the week may have, whichever of two workers races for the last, and none outside of its hours', async () => {
+    const tenant = tenantOf('racing');
+    await working([tenant], { perWeek: 2, mostPerWeek: 2 }, () => race(tenant, 2), { many: 2 });
+    expect(await inboxOf(tenant)).toHaveLength(2);
+    const late = tenantOf('late');
+    await working([late], { hours: OVER }, async () => {
+      expect(await round()).toEqual([]);
+    });
+    expect(await sentTo(late)).toEqual([]);
+  });
 });
 
 describe('one that is due is not sent', () => {
-  test('while everything of the tenant is frozen; and is again when that is over', async () => {
-    const tenant = tenantOf('frozen');
+  test('while everything of the tenant is frozen, or the ledger refuses, and nothing of it is left there; and is again when that is over', async () => {
+    const [frozen, away, leftOut] = [tenantOf('frozen'), tenantOf('away'), tenantOf('left-out')];
+    const ofTenant = (canaries: readonly Handle[], tenant: string): Handle | undefined =>
+      canaries.find(({ workflowId }) => workflowId.startsWith(`${tenant}/`));
     const freeze = await stack.ledger.controls.freeze({
-      tenant,
+      tenant: frozen,
       scope: { kind: 'all' },
       reason: 'incident',
       by: 'nina',
     });
-    await working([tenant], {}, async () => {
-      expect(await refusalOf((await round())[0])).toBe('FROZEN');
-      expect([await sentTo(tenant), await inboxOf(tenant)]).toEqual([[], []]);
-      await stack.ledger.controls.unfreeze(freeze.id, { by: 'test' });
-      await round();
-      expect(await shownTo(tenant)).toHaveLength(1);
-    });
-  });
-
-  test('while the ledger refuses, and nothing of it is left there', async () => {
-    const tenant = tenantOf('away');
-    await working([tenant], {}, async () => {
-      await refusing('insert', tenant, async () => {
-        const [canary] = await round();
+    await working([frozen, away], {}, async () => {
+      await refusing('insert', away, async () => {
+        const canaries = await round();
+        expect(await refusalOf(ofTenant(canaries, frozen))).toBe('FROZEN');
+        expect([await sentTo(frozen), await inboxOf(frozen)]).toEqual([[], []]);
+        const canary = ofTenant(canaries, away);
         expect(await refusalOf(canary)).toBe('LEDGER_UNAVAILABLE');
         const [, actionId = ''] = canary?.workflowId.split('/') ?? [];
-        expect(await stack.ledger.approvalRequests.find(tenant, actionId)).toBeUndefined();
+        expect(await stack.ledger.approvalRequests.find(away, actionId)).toBeUndefined();
       });
+      await stack.ledger.controls.unfreeze(freeze.id, { by: 'test' });
       await round();
-      expect(await shownTo(tenant)).toHaveLength(1);
+      for (const tenant of [frozen, away]) expect(await shownTo(tenant)).toHaveLength(1);
+      // Nor is one of a tenant that is configured no more.
+      expect(await refusalOf(await due(leftOut))).toBe('CANARY_INVALID');
     });
+    expect(await sentTo(leftOut)).toEqual([]);
+    // Where fewer may come in a week than have come by now.
+    await working([away], { perWeek: 1, mostPerWeek: 1 }, async () => {
+      expect(await refusalOf(await due(away))).toBe('RATE_LIMITED');
+    });
+    expect(await sentTo(away)).toHaveLength(1);
   });
 
   test.each([
@@ -294,27 +304,6 @@ describe('one that is due is not sent', () => {
     const refused = async (): Promise<void> => expect(await refusalOf(canary)).toBe('CANARY_INVALID');
     await working([tenant], canaries, refused, UNSCHEDULED);
     expect(await sentTo(tenant)).toEqual([]);
-  });
-
-  test('in a tenant that is configured no more', async () => {
-    const tenant = tenantOf('left-out');
-    const canary = await due(tenant);
-    await working(['another'], {}, async () => {
-      expect(await refusalOf(canary)).toBe('CANARY_INVALID');
-    });
-    expect(await sentTo(tenant)).toEqual([]);
-  });
-
-  test('where fewer may come in a week than have come by now', async () => {
-    const tenant = tenantOf('fewer');
-    await working([tenant], {}, async () => {
-      await round();
-      await shownTo(tenant);
-    });
-    await working([tenant], { perWeek: 1, mostPerWeek: 1 }, async () => {
-      expect(await refusalOf(await due(tenant))).toBe('RATE_LIMITED');
-    });
-    expect(await sentTo(tenant)).toHaveLength(1);
   });
 });
 
@@ -402,36 +391,29 @@ describe.concurrent('a worker that is killed', () => {
   });
 });
 
-describe('what a worker did, and Temporal never heard of,', () => {
+test('what a worker did, and Temporal never heard of: a draw is drawn anew, and sent once; a decision counts once, and the person is told', async () => {
+  const tenant = tenantOf('lost');
+  const marker = (point: FaultPoint): string => path.join(folder, `${tenant}-${point}`);
+  const points = ['drawCanaries.end', 'decideCanary.end'] as const;
   /** Done, and then as if its answer had been lost. */
-  const losing = (point: FaultPoint, tenant: string): Faults =>
-    faultsFromEnv({ COUNTERSIGN_FAULT: `${point}:fail:${path.join(folder, tenant)}` });
-
-  test('is a draw: it is drawn anew, and sent once', async () => {
-    const tenant = tenantOf('lost');
-    const body = async (): Promise<void> => {
-      expect(await round()).toHaveLength(1);
-      await shownTo(tenant);
-    };
-    await working([tenant], {}, body, { faults: losing('drawCanaries.end', tenant) });
-    expect(existsSync(path.join(folder, tenant))).toBe(true);
-    expect(await sentTo(tenant)).toHaveLength(1);
-  });
-
-  test('is a decision: it counts once, and the person is told', async () => {
-    const tenant = tenantOf('decided');
-    const body = async (): Promise<void> => {
-      await round();
-      const [canary] = await shownTo(tenant);
-      const { dana, shownDigest } = await pendingFor(tenant, canary?.actionId ?? '');
-      const yes = { shownDigest, verdict: 'approve', reason: 'yes' };
-      const answer = await dana.post(`/v1/actions/${canary?.actionId}/decision`, yes);
-      expect(answer.body).toMatchObject({ state: 'approved', canary: expect.any(String) as string });
-    };
-    await working([tenant], {}, body, { faults: losing('decideCanary.end', tenant) });
-    expect(existsSync(path.join(folder, tenant))).toBe(true);
-    expect(await figuresOf(tenant)).toMatchObject({ shown: 1, approved: 1 });
-  });
+  const losing = points.map((point) => faultsFromEnv({ COUNTERSIGN_FAULT: `${point}:fail:${marker(point)}` }));
+  const faults: Faults = {
+    at: async (point) => {
+      for (const fault of losing) await fault.at(point);
+    },
+  };
+  const body = async (): Promise<void> => {
+    expect(await round()).toHaveLength(1);
+    const [canary] = await shownTo(tenant);
+    const { dana, shownDigest } = await pendingFor(tenant, canary?.actionId ?? '');
+    const yes = { shownDigest, verdict: 'approve', reason: 'yes' };
+    const answer = await dana.post(`/v1/actions/${canary?.actionId}/decision`, yes);
+    expect(answer.body).toMatchObject({ state: 'approved', canary: expect.any(String) as string });
+  };
+  await working([tenant], {}, body, { faults });
+  for (const point of points) expect(existsSync(marker(point))).toBe(true);
+  expect(await sentTo(tenant)).toHaveLength(1);
+  expect(await figuresOf(tenant)).toMatchObject({ shown: 1, approved: 1 });
 });
 
 describe('one that nobody decides', () => {
@@ -443,8 +425,9 @@ describe('one that nobody decides', () => {
       expect(await inboxOf(tenant)).toEqual([sent?.actionId]);
       expect(await figuresOf(tenant)).toMatchObject({ shown: 0 });
       await refusing('update', tenant, async () => {
+        const person = await gateway.person({ tenant });
         await until(
-          () => inboxOf(tenant),
+          () => inboxOf(tenant, person),
           (ids) => ids.length === 0,
         );
         expect(await sentTo(tenant)).not.toMatchObject([{ ending: 'expired' }]);
@@ -471,8 +454,9 @@ describe('one that nobody decides', () => {
       await shownTo(tenant);
       return one;
     });
+    const person = await gateway.person({ tenant });
     await until(
-      () => inboxOf(tenant),
+      () => inboxOf(tenant, person),
       (ids) => ids.length === 0,
     );
     expect(await sentTo(tenant)).not.toMatchObject([{ ending: 'expired' }]);
@@ -518,45 +502,37 @@ describe('where workers of one task queue have different configs', () => {
     });
     expect(await sentTo(old)).toEqual([]);
     // Started anew, its schedule is in force.
-    await working([old], {}, async () => {
-      expect((await round()).map(({ workflowId }) => workflowId.split('/')[0])).toEqual([old]);
-      expect(await standing(old)).toMatchObject({ ok: true });
-    });
-  });
-
-  test('in the order of tenants, days and members alone, they have the same', async () => {
-    const [one, other] = [tenantOf('one'), tenantOf('other')];
-    const { taskQueue } = stack.temporal;
-    await working([one, other], {}, async () => {
-      expect(await canaryStanding(stack.ledger, taskQueue, oversightOf([other, one]))).toMatchObject({ ok: true });
+    await working([old, recent], {}, async () => {
+      const sent = (await round()).map(({ workflowId }) => workflowId.split('/')[0]);
+      expect(new Set(sent)).toEqual(new Set([old, recent]));
+      expect(sent).toHaveLength(2);
+      // In the order of tenants, days and members alone, they have the same.
+      expect(await canaryStanding(stack.ledger, taskQueue, oversightOf([recent, old]))).toMatchObject({ ok: true });
       const reworded = { purge: { ...template('sessions'), reason: 'another' } };
       expect(
-        await canaryStanding(stack.ledger, taskQueue, oversightOf([other, one], { templates: reworded })),
-      ).toMatchObject({
-        ok: false,
-        detail: expect.stringContaining('they differ in templates') as string,
-      });
+        await canaryStanding(stack.ledger, taskQueue, oversightOf([recent, old], { templates: reworded })),
+      ).toMatchObject({ ok: false, detail: expect.stringContaining('they differ in templates') as string });
     });
   });
 });
 
-test('nobody comes to decide more than one person may in a day, those that wait counted in', async () => {
-  const tenant = tenantOf('daily');
+test('nobody comes to decide more than one person may in a day, those that wait counted in; what another has decided does not count', async () => {
+  const [tenant, shared] = [tenantOf('daily'), tenantOf('two-people')];
   const refused = async (): Promise<void> => expect(await refusalOf(await due(tenant))).toBe('RATE_LIMITED');
-  const decide = async (many: number): Promise<void> => {
-    const sent = await shownTo(tenant, many);
-    const { dana, shownDigest } = await pendingFor(tenant, sent[0]?.actionId ?? '');
+  const decide = async (of: string, many: number, id?: string): Promise<void> => {
+    const [canary] = await shownTo(of, many);
+    const { dana: person, shownDigest } = await pendingFor(of, canary?.actionId ?? '', id);
     const no = { shownDigest, verdict: 'deny', reason: 'no' };
-    expect((await dana.post(`/v1/actions/${sent[0]?.actionId}/decision`, no)).status).toBe(200);
+    expect((await person.post(`/v1/actions/${canary?.actionId}/decision`, no)).status).toBe(200);
   };
-  await working([tenant], { mostPerPersonPerDay: 2 }, async () => {
+  await working([tenant, shared], { mostPerPersonPerDay: 2 }, async () => {
     await due(tenant);
-    await decide(1);
+    await decide(tenant, 1);
     await due(tenant);
     await shownTo(tenant, 2);
     // One was decided by Dana, and she may decide the one that waits.
     await refused();
-    await decide(2);
+    await decide(tenant, 2);
     await refused();
     expect(await sentTo(tenant)).toHaveLength(2);
     // A day later.
@@ -566,21 +542,13 @@ test('nobody comes to decide more than one person may in a day, those that wait 
       alter table countersign.canaries enable trigger final; commit`);
     await due(tenant);
     await shownTo(tenant, 3);
-  });
-});
 
-test('what one person has decided does not count as another’s', async () => {
-  const tenant = tenantOf('two-people');
-  await working([tenant], { mostPerPersonPerDay: 2 }, async () => {
     for (const [before, id] of ['dana', 'erin'].entries()) {
-      await due(tenant);
-      const actionId = (await shownTo(tenant, before + 1))[0]?.actionId ?? '';
-      const { dana: person, shownDigest } = await pendingFor(tenant, actionId, id);
-      const no = { shownDigest, verdict: 'deny', reason: 'no' };
-      expect((await person.post(`/v1/actions/${actionId}/decision`, no)).status).toBe(200);
+      await due(shared);
+      await decide(shared, before + 1, id);
     }
-    await due(tenant);
-    await shownTo(tenant, 3);
+    await due(shared);
+    await shownTo(shared, 3);
   });
 });
 

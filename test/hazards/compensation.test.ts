@@ -1,8 +1,5 @@
 /** Undoing under policy: approved, denied, stopped, overtaken, crashed into, and asked for by people who must not have it. */
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CompensationRequest } from '../../activities/contract.js';
 import type { Countersign, ProposalInput } from '../../src/client/countersign.js';
@@ -543,34 +540,43 @@ test('the role of the compensator gives an agent nothing, and no delegate takes 
 });
 
 describe('a worker killed in the middle of undoing', () => {
-  test.each([
-    ['with the compensation authorization signed and nobody told', 'compensate.end'],
-    ['with the undoing made and not reported', 'execute.after-effect#2'],
-  ])('%s: it is undone once', async (_when, point) => {
-    const folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-undo-'));
+  const takeOne = (sku: string) => ({
+    tool: 'shop-db',
+    input: { op: 'sql', sql: `UPDATE stock SET qty = qty - 1 WHERE sku = '${sku}'` },
+  });
+  const WHEN = [
+    'with the compensation authorization signed and nobody told',
+    'with the undoing made and not reported',
+  ] as const;
+  const undoing = new Map<string, { sku: string; traceId: string; answer: Promise<SagaView> }>();
+
+  /** One process dies in the middle of both. */
+  beforeAll(async () => {
     await stack.worker?.stop();
-    stack.worker = undefined;
-    const doomed = await spawnWorker(stack, STARTER, `${point}:kill:${path.join(folder, 'marker')}`);
-    const sku = await row();
-    try {
-      const input = sagaOf(
-        { tool: 'shop-db', input: { op: 'sql', sql: `UPDATE stock SET qty = qty - 1 WHERE sku = '${sku}'` } },
-        DENIED,
-      );
+    // The third effect: each saga makes one, and the second undoes its own.
+    const doomed = await spawnWorker(stack, STARTER, undefined, {
+      stopsAt: ['compensate.end', 'execute.after-effect#3'],
+    });
+    for (const [when, point] of [
+      [WHEN[0], 'compensate.end'],
+      [WHEN[1], 'execute.after-effect'],
+    ] as const) {
+      const sku = await row();
+      const input = sagaOf(takeOne(sku), DENIED);
       const answer = admin.saga(input);
       answer.catch(() => {});
-      expect(await doomed.died).toBe('SIGKILL');
-      await stack.startWorker();
-      const done: SagaView = await answer;
-      expect(done).toMatchObject({ status: 'compensated', compensations: [{ status: 'success' }] });
-      expect(await qtyOf(sku)).toBe(10);
-      const undone = (await attempts(`${input.traceId}:1`)).map((outcome) => outcome?.status);
-      expect(undone).toEqual(['success']);
-    } finally {
-      await doomed.kill();
-      if (stack.worker === undefined) await stack.startWorker();
-      await rm(folder, { recursive: true, force: true });
+      undoing.set(when, { sku, traceId: input.traceId, answer });
+      await doomed.stopsAt(point);
     }
+    await doomed.kill();
+    await stack.startWorker();
+  });
+
+  test.each(WHEN)('%s: it is undone once', async (when) => {
+    const { sku, traceId, answer } = undoing.get(when) as { sku: string; traceId: string; answer: Promise<SagaView> };
+    expect(await answer).toMatchObject({ status: 'compensated', compensations: [{ status: 'success' }] });
+    expect(await qtyOf(sku)).toBe(10);
+    expect((await attempts(`${traceId}:1`)).map((outcome) => outcome?.status)).toEqual(['success']);
   });
 });
 

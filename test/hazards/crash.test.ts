@@ -1,23 +1,22 @@
 /** A worker killed with SIGKILL at each named point around the effect: one effect, a verified outcome, one receipt. */
 import { randomUUID } from 'node:crypto';
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, type TestContext } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { FaultPoint } from '../../activities/deps.js';
-import { Countersign } from '../../src/client/countersign.js';
-import { issueAgent } from '../../src/trust/index.js';
-import type { WorkerOptions } from '../../src/worker/worker.js';
+import type { CountersignError } from '../../src/action/errors.js';
+import type { Outcome } from '../../src/action/outcome.js';
+import type { BatchAnswer } from '../../src/client/batch.js';
+import type { Countersign, ProposalInput } from '../../src/client/countersign.js';
 import { ended, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { openPayments, type Payments } from '../tools/http-payments.js';
-import { paymentsTool, spawnWorker, type WorkerProcess } from '../support/worker-process.js';
+import { paymentsTool, spawnWorker } from '../support/worker-process.js';
 
 let stack: Stack;
-let folder: string;
 let payments: Payments;
+let admin: Countersign;
 
 beforeAll(async () => {
-  folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-crash-'));
   payments = await openPayments();
   stack = await startStack({
     schema:
@@ -28,45 +27,116 @@ beforeAll(async () => {
   process.env['WORKER_SERVICE_URL'] = payments.url;
   const permit = `permit (principal in Countersign::Role::"admin_user", action == Countersign::Action::"CALL_API", resource == Countersign::Tool::"payments");`;
   await writeFile(path.join(stack.policies, 'payments.cedar'), `@id("calls-are-permitted")\n${permit}`);
+  admin = await stack.agent();
 });
 afterAll(async () => {
   delete process.env['WORKER_SERVICE_URL'];
   await payments?.stop();
   await stack?.stop();
-  await rm(folder, { recursive: true, force: true });
 });
 
-/** As several are under way at once, each takes as long as they do together. */
-const TIMEOUT_MS = 180_000;
+const POINTS = [
+  'ledger.before-admit',
+  'ledger.after-use-grant',
+  'execute.before-effect',
+  'execute.after-effect',
+  'ledger.before-settle',
+  'ledger.after-settle',
+] as const satisfies readonly FaultPoint[];
+const SENDS = 'ledger.after-count-send';
+const BATCH = 'decideBatch.end';
 
-/** On a task queue of its own: while one test waits until Temporal gives up what died, others go on. */
-interface Dying {
-  readonly admin: Countersign;
-  /** A worker that will kill itself at that point. */
-  readonly doomed: (point: FaultPoint) => Promise<WorkerProcess>;
-  /** What the body says while another worker has taken its place. */
-  readonly survived: (body: () => Promise<void>, config?: WorkerOptions['config']) => Promise<void>;
+interface Asked {
+  readonly actionId: string;
+  readonly answer: Promise<Outcome>;
 }
 
-async function dying({ onTestFinished }: TestContext): Promise<Dying> {
-  const temporal = { ...stack.temporal, taskQueue: randomUUID() };
-  const agent = { id: 'agent-1', tenant: TENANT, roles: ['admin_user'], scopes: ['*'] };
-  const admin = await Countersign.connect({ ...temporal, credential: await issueAgent(stack.keyring, agent) });
-  onTestFinished(() => admin.close());
-  return {
-    admin,
-    doomed: (point) =>
-      spawnWorker({ ...stack, temporal }, stack.policies, `${point}:kill:${path.join(folder, randomUUID())}`),
-    async survived(body, config) {
-      const survivor = await stack.startWorker({ temporal, ...(config === undefined ? {} : { config }) });
-      try {
-        await body();
-      } finally {
-        await survivor.stop();
-      }
-    },
+const asked = new Map<string, Asked>();
+let refund: ProposalInput & { readonly actionId: string };
+let refunded: Promise<Outcome>;
+/** How often the service was called when each of the first two workers had died. */
+const sends: number[] = [];
+/** What there was of the batch, of each row and of each action's receipts when the first worker had died. */
+let atFirstDeath: object;
+let batch: Promise<BatchAnswer>;
+let lateBatch: Promise<BatchAnswer>;
+
+const skus = ['batch-1', 'batch-2', 'batch-3'];
+const takeOne = (sku: string) => ({
+  actionId: sku,
+  tool: 'shop-db',
+  input: { op: 'sql', sql: `UPDATE stock SET qty = qty - 1 WHERE sku = '${sku}'` },
+});
+const LATE = [
+  takeOne('batch-4'),
+  { actionId: 'batch-5', tool: 'shop-db', input: { op: 'insert', table: 'orders', rows: [{ item: 'late' }] } },
+];
+
+/** Its caller waits longer than workers take that die one after another. */
+async function outcomeOf(proposal: ProposalInput): Promise<Outcome> {
+  const answer = await admin.perform(proposal, { timeoutMs: 240_000 });
+  if (answer.status === 'pending') throw new Error(`pending: ${answer.reason}`);
+  return answer;
+}
+
+const seenSends = (): number => payments.seen.filter(({ method }) => method === 'POST').length;
+
+/** One process is killed in the middle of seven things, each at another point; of the next two, which take its place, each in the middle of what comes then. */
+beforeAll(async () => {
+  await stack.shop.query('INSERT INTO stock SELECT unnest($1::text[]), 10', [[...POINTS, ...skus, 'batch-4']]);
+  payments.before = ({ method }, _request, response) => {
+    if (method !== 'POST') return false;
+    response.writeHead(429, { 'retry-after': '1' }).end();
+    return true;
   };
-}
+  refund = {
+    actionId: randomUUID(),
+    tool: 'payments',
+    input: { op: 'refund', path: { id: payments.newOrder().id }, body: { amount: 5 } },
+  };
+
+  const first = await spawnWorker(stack, stack.policies, undefined, { stopsAt: [BATCH, ...POINTS] });
+  batch = admin.performAll(skus.map(takeOne), { timeoutMs: 240_000 });
+  await first.stopsAt(BATCH);
+  // In the order in which an action comes to the points: each is the first at its own.
+  for (const point of POINTS) {
+    const actionId = randomUUID();
+    asked.set(point, { actionId, answer: outcomeOf({ ...takeOne(point), actionId }) });
+    await first.stopsAt(point);
+  }
+  await first.kill();
+  const begun = await Promise.all(
+    skus.map((actionId) =>
+      admin.view(actionId).then(
+        () => 'begun',
+        ({ code }: CountersignError) => code,
+      ),
+    ),
+  );
+  const receipts = await Promise.all(POINTS.map((point) => receiptsOf(asked.get(point)?.actionId ?? '')));
+  atFirstDeath = { begun, qty: await Promise.all(POINTS.map(qtyOf)), receipts: receipts.map(({ length }) => length) };
+
+  // Another one takes its place, and dies too when it has sent once, over the second.
+  const second = await spawnWorker(stack, stack.policies, undefined, { stopsAt: [] });
+  await Promise.all([batch, ...[...asked.values()].map(({ answer }) => answer)]);
+  await second.stopAlsoAt(SENDS);
+  refunded = outcomeOf(refund);
+  await second.stopsAt(SENDS);
+  await second.kill();
+  sends.push(seenSends());
+
+  // The next dies over the third, which is the first that it would have made.
+  const third = await spawnWorker(stack, stack.policies, undefined, { stopsAt: [SENDS, BATCH] });
+  lateBatch = admin.performAll(LATE, { timeoutMs: 240_000 });
+  await Promise.all([third.stopsAt(SENDS), third.stopsAt(BATCH)]);
+  await third.kill();
+  sends.push(seenSends());
+
+  // The last has a stricter policy.
+  const forbid = 'forbid (principal, action, resource) when { context.operation == "insert" };';
+  await writeFile(path.join(stack.policies, 'stricter.cedar'), `@id("nothing-is-inserted")\n${forbid}`);
+  await stack.startWorker();
+}, 300_000);
 
 async function receiptsOf(actionId: string): Promise<readonly string[]> {
   const found: string[] = [];
@@ -75,122 +145,58 @@ async function receiptsOf(actionId: string): Promise<readonly string[]> {
   return found;
 }
 
-const POINTS: readonly FaultPoint[] = [
-  'ledger.before-admit',
-  'ledger.after-use-grant',
-  'execute.before-effect',
-  'execute.after-effect',
-  'ledger.before-settle',
-  'ledger.after-settle',
-];
+async function qtyOf(sku: string): Promise<number | undefined> {
+  const { rows } = await stack.shop.query<{ qty: number }>('SELECT qty FROM stock WHERE sku = $1', [sku]);
+  return rows[0]?.qty;
+}
 
-test.concurrent.for(POINTS)('killed at %s', { timeout: TIMEOUT_MS }, async (point, context) => {
-  const { admin, doomed, survived } = await dying(context);
-  const sku = point;
-  await stack.shop.query('INSERT INTO stock VALUES ($1, 10)', [sku]);
-  const { died } = await doomed(point);
-  const actionId = randomUUID();
-  const sql = `UPDATE stock SET qty = qty - 1 WHERE sku = '${sku}'`;
-  const answer = ended(admin, { actionId, tool: 'shop-db', input: { op: 'sql', sql } });
-  expect(await died).toBe('SIGKILL');
-
-  await survived(async () => {
-    const outcome = await answer;
-    expect(outcome.status).toBe('success');
-    const { rows } = await stack.shop.query<{ qty: number }>('SELECT qty FROM stock WHERE sku = $1', [sku]);
-    expect(rows[0]?.qty).toBe(9);
-    expect(await receiptsOf(actionId)).toEqual([outcome.receipt?.hash]);
+test('each died where it was to, of which nothing more was done', () => {
+  expect(atFirstDeath).toEqual({
+    begun: skus.map(() => 'NOT_FOUND'),
+    qty: [10, 10, 10, 9, 9, 9],
+    receipts: [0, 0, 0, 0, 0, 1],
   });
 });
 
-// Alone, because its caller waits for a minute at most, and two workers die first.
-test(
-  'killed between two sends, again and again: what dead workers counted stays counted',
-  { timeout: TIMEOUT_MS },
-  async (context) => {
-    const { admin, doomed, survived } = await dying(context);
-    payments.before = ({ method }, _request, response) => {
-      if (method !== 'POST') return false;
-      response.writeHead(429, { 'retry-after': '1' }).end();
-      return true;
-    };
-    const sends = () => payments.seen.filter(({ method }) => method === 'POST').length;
-    const { id } = payments.newOrder();
-    const actionId = randomUUID();
-    const proposal = { actionId, tool: 'payments', input: { op: 'refund', path: { id }, body: { amount: 5 } } };
-    const answer = ended(admin, proposal);
-    // The first sends once and dies over the second; the next dies over the third, which is the first that it would have made.
-    for (let workers = 0; workers < 2; workers++) {
-      expect(await (await doomed('ledger.after-count-send')).died).toBe('SIGKILL');
-      expect(sends()).toBe(1);
-    }
-    await survived(async () => {
-      // The look-up says that nothing happened: the service refuses the key from then on.
-      expect((await answer).status).toBe('failed');
-      // The fourth of four was made, and there is no fifth, also not for who asks again.
-      expect(sends()).toBe(2);
-      expect((await ended(admin, proposal)).status).toBe('failed');
-      expect(sends()).toBe(2);
-      expect(payments.journal).toEqual([]);
-    });
-  },
-);
+test.for(POINTS)('killed at %s', async (point) => {
+  const { actionId, answer } = asked.get(point) as Asked;
+  const outcome = await answer;
+  expect(outcome.status).toBe('success');
+  expect(await qtyOf(point)).toBe(9);
+  expect(await receiptsOf(actionId)).toEqual([outcome.receipt?.hash]);
+});
 
-describe.concurrent('killed between the decision on a batch and its actions', { timeout: TIMEOUT_MS }, () => {
-  test('each is done once', async (context) => {
-    const { admin, doomed, survived } = await dying(context);
-    const skus = ['batch-1', 'batch-2', 'batch-3'];
-    await stack.shop.query('INSERT INTO stock SELECT unnest($1::text[]), 10', [skus]);
-    const proposals = skus.map((sku) => ({
-      actionId: sku,
-      tool: 'shop-db',
-      input: { op: 'sql', sql: `UPDATE stock SET qty = qty - 1 WHERE sku = '${sku}'` },
-    }));
-    const { died } = await doomed('decideBatch.end');
-    const answer = admin.performAll(proposals);
-    expect(await died).toBe('SIGKILL');
-    for (const actionId of skus) await expect(admin.view(actionId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+test('killed between two sends, again and again: what dead workers counted stays counted', async () => {
+  expect(sends).toEqual([1, 1]);
+  // The look-up says that nothing happened: the service refuses the key from then on.
+  expect((await refunded).status).toBe('failed');
+  // The fourth of four was made, and there is no fifth, also not for who asks again.
+  expect(seenSends()).toBe(2);
+  expect((await ended(admin, refund)).status).toBe('failed');
+  expect(seenSends()).toBe(2);
+  expect(payments.journal).toEqual([]);
+});
 
-    await survived(async () => {
-      const { begun, actions } = await answer;
-      expect([begun, ...actions.map(({ status }) => status)]).toEqual([true, 'success', 'success', 'success']);
-      const { rows } = await stack.shop.query('SELECT DISTINCT qty FROM stock WHERE sku = ANY ($1)', [skus]);
-      expect(rows).toEqual([{ qty: 9 }]);
-      for (const actionId of skus) expect(await receiptsOf(actionId)).toHaveLength(1);
-    });
-  });
+test('killed between the decision on a batch and its actions: each is done once', async () => {
+  const { begun, actions } = await batch;
+  expect([begun, ...actions.map(({ status }) => status)]).toEqual([true, 'success', 'success', 'success']);
+  const { rows } = await stack.shop.query('SELECT DISTINCT qty FROM stock WHERE sku = ANY ($1)', [skus]);
+  expect(rows).toEqual([{ qty: 9 }]);
+  for (const actionId of skus) expect(await receiptsOf(actionId)).toHaveLength(1);
+});
 
-  test('where one of them is denied by now: none is begun', async (context) => {
-    const { admin, doomed, survived } = await dying(context);
-    await stack.shop.query("INSERT INTO stock VALUES ('batch-4', 10)");
-    const proposals = [
-      { actionId: 'batch-4', input: { op: 'sql', sql: "UPDATE stock SET qty = qty - 1 WHERE sku = 'batch-4'" } },
-      { actionId: 'batch-5', input: { op: 'insert', table: 'orders', rows: [{ item: 'late' }] } },
-    ].map((one) => ({ ...one, tool: 'shop-db' }));
-    const { died } = await doomed('decideBatch.end');
-    const answer = admin.performAll(proposals);
-    expect(await died).toBe('SIGKILL');
-
-    const stricter = path.join(folder, 'stricter');
-    await cp(stack.policies, stricter, { recursive: true });
-    const forbid = 'forbid (principal, action, resource) when { context.operation == "insert" };';
-    await writeFile(path.join(stricter, 'stricter.cedar'), `@id("nothing-is-inserted")\n${forbid}`);
-    const noneIsBegun = async (): Promise<void> => {
-      const { begun, actions } = await answer;
-      expect([begun, actions]).toMatchObject([
-        false,
-        [
-          { status: 'not_begun', decided: { effect: 'allow' } },
-          { status: 'not_begun', decided: { effect: 'deny' } },
-        ],
-      ]);
-      for (const { actionId } of proposals) {
-        await expect(admin.view(actionId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
-        expect(await receiptsOf(actionId)).toEqual([]);
-      }
-      const { rows } = await stack.shop.query("SELECT qty FROM stock WHERE sku = 'batch-4'");
-      expect(rows).toEqual([{ qty: 10 }]);
-    };
-    await survived(noneIsBegun, { policies: stricter, tools: [shopTool(stack.shopUrl)] });
-  });
+test('killed there, where one of the batch is denied by now: none is begun', async () => {
+  const { begun, actions } = await lateBatch;
+  expect([begun, actions]).toMatchObject([
+    false,
+    [
+      { status: 'not_begun', decided: { effect: 'allow' } },
+      { status: 'not_begun', decided: { effect: 'deny' } },
+    ],
+  ]);
+  for (const { actionId } of LATE) {
+    await expect(admin.view(actionId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await receiptsOf(actionId)).toEqual([]);
+  }
+  expect(await qtyOf('batch-4')).toBe(10);
 });

@@ -28,6 +28,8 @@ let bot: Countersign;
 let own: Credential;
 let dora: Credential;
 let sam: Credential;
+/** What the worker does at a point. */
+let reached = async (_point: FaultPoint): Promise<void> => {};
 
 beforeAll(async () => {
   stack = await startStack({
@@ -52,7 +54,8 @@ when { context.targets.contains("${table}")${when} };`;
     rule('audited', 'security', ' && context.edited'),
   ];
   await writeFile(path.join(stack.policies, 'people.cedar'), rules.join('\n'));
-  await stack.startWorker({ config: { policies: stack.policies, tools: [shopTool(stack.shopUrl)] } });
+  const config = { policies: stack.policies, tools: [shopTool(stack.shopUrl)] };
+  await stack.startWorker({ config, faults: { at: (point) => reached(point) } });
   own = await issueAgent(stack.keyring, { id: 'bot', tenant: TENANT, roles: ['admin_user'], scopes: ['*'] });
   bot = await stack.agentWith(own);
   dora = await stack.approver('dora', ['dba']);
@@ -124,7 +127,6 @@ async function edited(action: PendingAction, change: Edit, how?: Signing): Promi
 
 async function untouched(action: PendingAction, id: number): Promise<void> {
   expect((await bot.view(action.actionId)).phase).toBe('pending');
-  await bot.cancel(action.actionId);
   expect(await valueOf(id)).toBe(0);
 }
 
@@ -217,6 +219,14 @@ describe('an edit', () => {
 });
 
 describe('an edit is refused, and the action waits on,', () => {
+  let action: PendingAction;
+  let id: number;
+  beforeAll(async () => {
+    action = await pending(bot, change());
+    id = row;
+  });
+  afterAll(() => bot.cancel(action.actionId));
+
   const cases: readonly [string, string, Edit | undefined, Signing?][] = [
     ['without what is made of the proposal', 'EDIT_INVALID', undefined, { handedIn: () => undefined }],
     [
@@ -233,29 +243,25 @@ describe('an edit is refused, and the action waits on,', () => {
     ['that is larger than a proposal may be', 'INPUT_TOO_LARGE', { input: { text: 'x'.repeat(300_000) } }],
   ];
   test.each(cases)('%s', async (_what, code, made, how) => {
-    const action = await pending(bot, change());
     await expect(edit(action, made ?? withValue(action.pending, 7), how)).rejects.toMatchObject({ code });
-    await untouched(action, row);
+    await untouched(action, id);
   });
 
   test('that changes nothing', async () => {
-    const action = await pending(bot, change());
     const { input } = action.pending.shown.proposal;
     await expect(edit(action, { input })).rejects.toMatchObject({ code: 'EDIT_INVALID' });
-    await untouched(action, row);
+    await untouched(action, id);
   });
 
   test('of somebody who may not decide', async () => {
-    const action = await pending(bot, change());
     const by = await stack.approver('ida', ['intern']);
     await expect(edit(action, withValue(action.pending, 7), { by })).rejects.toMatchObject({
       code: 'APPROVAL_FORBIDDEN',
     });
-    await untouched(action, row);
+    await untouched(action, id);
   });
 
   test('as a yes', async () => {
-    const action = await pending(bot, change());
     const { shown, shownDigest } = action.pending;
     const edit = signedEdit(shown.proposal, editedProposal(shown.proposal, withValue(action.pending, 7)));
     const yes = signApproval(dora, {
@@ -266,15 +272,15 @@ describe('an edit is refused, and the action waits on,', () => {
       edit,
     });
     await expect(yes).rejects.toMatchObject({ code: 'APPROVAL_INVALID', field: 'edit' });
-    await untouched(action, row);
+    await untouched(action, id);
   });
 
   test('of a step of a saga, whose other steps would be undone without it', async () => {
     const step = change('asked');
     await bot.saga({ traceId: randomUUID(), steps: [step, change('free')] });
-    const action = await asked(step.actionId);
-    await expect(edit(action, withValue(action.pending, 7))).rejects.toMatchObject({ code: 'EDIT_INVALID' });
-    await stack.decide(action, dora, 'deny', 'no');
+    const asking = await asked(step.actionId);
+    await expect(edit(asking, withValue(asking.pending, 7))).rejects.toMatchObject({ code: 'EDIT_INVALID' });
+    await stack.decide(asking, dora, 'deny', 'no');
   });
 });
 
@@ -339,6 +345,18 @@ describe('whoever can start workflows', () => {
     expect(await valueOf(row, 'free')).toBe(0);
   });
 
+  /** One that waits, of which an edit is made for each. */
+  let waiting: PendingAction;
+  let signature: string;
+  let id: number;
+  beforeAll(async () => {
+    const asking = await proposed();
+    id = row;
+    ({ signature } = asking);
+    waiting = await pending(bot, asking.proposal);
+  });
+  afterAll(() => bot.cancel(waiting.actionId));
+
   test.each<[string, (parts: { token: string; signature: string; edited: Proposal }) => [Proposal, string]]>([
     [
       'of another proposal',
@@ -357,13 +375,10 @@ describe('whoever can start workflows', () => {
       ({ token, signature, edited }) => [edited, editedSignature(altered(token), signature)],
     ],
   ])('cannot begin an edit %s', async (_what, forge) => {
-    const { proposal, signature } = await proposed();
-    const action = await pending(bot, proposal);
-    const { token, edited } = await signed(action, withValue(action.pending, 7, 'free'));
+    const { token, edited } = await signed(waiting, withValue(waiting.pending, 7, 'free'));
     const outcome = await start(...forge({ token, signature, edited }));
     expect(outcome).toMatchObject({ status: 'denied', error: { code: 'AGENT_UNVERIFIED' } });
-    expect(await valueOf(row, 'free')).toBe(0);
-    await bot.cancel(action.actionId);
+    expect(await valueOf(id, 'free')).toBe(0);
   });
 });
 
@@ -377,30 +392,26 @@ describe('whose workflow is ended from outside right after the record of it', ()
   }
 
   const handleOf = (actionId: string) => bot.temporal.workflow.getHandle(`${TENANT}/${actionId}`);
-  const config = () => ({ policies: stack.policies, tools: [shopTool(stack.shopUrl)] });
 
   /** Returns the id of what is to be done instead; its workflow was not begun. */
   async function endedBetween(n: number): Promise<{ readonly action: PendingAction; readonly revisedBy: string }> {
     let reach = (): void => {};
     let release = (): void => {};
-    const reached = new Promise<void>((resolve) => (reach = resolve));
+    const there = new Promise<void>((resolve) => (reach = resolve));
     const released = new Promise<void>((resolve) => (release = resolve));
-    const at = async (point: FaultPoint): Promise<void> => {
+    reached = async (point) => {
       if (point !== 'settle.end') return;
       reach();
       await released;
     };
-    await stack.worker?.stop();
-    await stack.startWorker({ config: config(), faults: { at } });
     const [action, made] = await changed('asked', n);
     const { revisedBy = '' } = await edit(action, made);
-    await reached;
+    await there;
     await handleOf(action.actionId).terminate('by hand');
+    reached = async () => {};
     release();
     expect((await stack.ledger.actions.find(TENANT, action.actionId))?.outcome?.revisedBy).toBe(revisedBy);
     await expect(handleOf(revisedBy).describe()).rejects.toThrow(WorkflowNotFoundError);
-    await stack.worker?.stop();
-    await stack.startWorker({ config: config() });
     return { action, revisedBy };
   }
 

@@ -10,7 +10,8 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { FAULT_POINTS, type FaultPoint } from '../../activities/index.js';
 import { FLAGS } from '../../scripts/program.js';
-import { faultsFromEnv, NO_FAULTS } from '../../src/worker/faults.js';
+import type { Countersign } from '../../src/client/countersign.js';
+import { faultsFromEnv, NO_FAULTS, type Faults } from '../../src/worker/faults.js';
 import { ended, ROOT, startStack, TENANT, type Stack } from '../support/stack.js';
 
 let folder: string;
@@ -58,8 +59,14 @@ test('strikes once, the nth time, over all that share the marker', async () => {
 
 describe('a step that fails once', () => {
   let stack: Stack;
+  let agent: Countersign;
+  let faults: Faults = NO_FAULTS;
   beforeAll(async () => {
-    stack = await startStack({ schema: 'CREATE TABLE stock (sku text PRIMARY KEY, qty int NOT NULL)', worker: false });
+    stack = await startStack({
+      schema: 'CREATE TABLE stock (sku text PRIMARY KEY, qty int NOT NULL)',
+      overrides: { faults: { at: (point) => faults.at(point) } },
+    });
+    agent = await stack.agent();
   });
   afterAll(() => stack?.stop());
 
@@ -74,24 +81,17 @@ describe('a step that fails once', () => {
     'ledger.after-settle',
   ];
   test.each(POINTS)('at %s leaves one effect, verified, and one receipt', async (point) => {
-    const worker = await stack.startWorker({
-      faults: faultsFromEnv({ COUNTERSIGN_FAULT: `${point}:fail:${marker()}` }),
-    });
+    faults = faultsFromEnv({ COUNTERSIGN_FAULT: `${point}:fail:${marker()}` });
     const actionId = randomUUID();
-    try {
-      await stack.shop.query('INSERT INTO stock VALUES ($1, 10)', [point]);
-      const sql = `UPDATE stock SET qty = qty - 1 WHERE sku = '${point}'`;
-      const outcome = await ended(await stack.agent(), { actionId, tool: 'shop-db', input: { op: 'sql', sql } });
-      expect(outcome.status).toBe('success');
-      const { rows } = await stack.shop.query<{ qty: number }>('SELECT qty FROM stock WHERE sku = $1', [point]);
-      expect(rows).toEqual([{ qty: 9 }]);
-      let receipts = 0;
-      for await (const receipt of stack.ledger.receipts.list(TENANT)) if (receipt.actionId === actionId) receipts++;
-      expect(receipts).toBe(1);
-    } finally {
-      await worker.stop();
-      stack.worker = undefined;
-    }
+    await stack.shop.query('INSERT INTO stock VALUES ($1, 10)', [point]);
+    const sql = `UPDATE stock SET qty = qty - 1 WHERE sku = '${point}'`;
+    const outcome = await ended(agent, { actionId, tool: 'shop-db', input: { op: 'sql', sql } });
+    expect(outcome.status).toBe('success');
+    const { rows } = await stack.shop.query<{ qty: number }>('SELECT qty FROM stock WHERE sku = $1', [point]);
+    expect(rows).toEqual([{ qty: 9 }]);
+    let receipts = 0;
+    for await (const receipt of stack.ledger.receipts.list(TENANT)) if (receipt.actionId === actionId) receipts++;
+    expect(receipts).toBe(1);
   });
 });
 

@@ -7,6 +7,7 @@ import { readdir } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ActionRequest } from '../../activities/contract.js';
+import type { FaultPoint } from '../../activities/index.js';
 import type { Outcome } from '../../src/action/outcome.js';
 import { proposalDigest, type Proposal } from '../../src/action/proposal.js';
 import type { Countersign } from '../../src/client/countersign.js';
@@ -20,6 +21,14 @@ let client: Countersign;
 let credential: Credential;
 /** The worker of the runs that were ended: a step of theirs is one call. */
 let earlier: Steps;
+/** The point at which everything is frozen, once. */
+let freezesAt: FaultPoint | undefined;
+
+async function at(reached: FaultPoint): Promise<void> {
+  if (reached !== freezesAt) return;
+  freezesAt = undefined;
+  await stack.ledger.controls.freeze({ tenant: TENANT, scope: { kind: 'all' }, reason: 'stop', by: 'olga' });
+}
 
 const LIMITS = `
 limits:
@@ -32,6 +41,7 @@ beforeAll(async () => {
       CREATE TABLE stock (id int PRIMARY KEY, qty int NOT NULL);
       INSERT INTO stock SELECT n, 0 FROM generate_series(1, 300) n;`,
     limits: LIMITS,
+    overrides: { faults: { at } },
     tools: (url) => [shopTool(url), shopTool(url, { name: 'going', effectsSchema: 'going_effects' })],
   });
   credential = await issueAgent(stack.keyring, {
@@ -113,11 +123,9 @@ describe('an effect was made by a run that was ended, and the next run', () => {
   test('meets a freeze at the gate of the effect', async () => {
     const proposal = change();
     await effectMade(proposal);
-    await stack.worker?.stop();
-    const worker = await stack.startWorker({ faults: freezesAt('execute.begin') });
+    freezesAt = 'execute.begin';
     await agrees(proposal, await proposeAgain(proposal));
-    await worker.stop();
-    await stack.startWorker();
+    expect(freezesAt).toBeUndefined();
     for (const { id } of await stack.ledger.controls.freezes({ activeOnly: true })) {
       await stack.ledger.controls.unfreeze(id, { by: 'olga' });
     }
@@ -259,16 +267,4 @@ async function policyFile(): Promise<string | undefined> {
 async function askingPeople(terms: string, body: () => Promise<void>): Promise<void> {
   const rule = `\n@id("ask")\n@reason("ask")\n@approval("${terms}")\nforbid (principal, action, resource);\n`;
   await stack.withPolicy((await policyFile()) as string, (text) => text + rule, body);
-}
-
-/** Freezes everything of the tenant when the point is reached, once. */
-function freezesAt(point: string): { at(reached: string): Promise<void> } {
-  let done = false;
-  return {
-    at: async (reached) => {
-      if (reached !== point || done) return;
-      done = true;
-      await stack.ledger.controls.freeze({ tenant: TENANT, scope: { kind: 'all' }, reason: 'stop', by: 'olga' });
-    },
-  };
 }

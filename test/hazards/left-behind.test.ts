@@ -19,6 +19,8 @@ import { spawnWorker } from '../support/worker-process.js';
 let stack: Stack;
 let admin: Countersign;
 let folder: string;
+/** What the worker of this process does at a point. */
+let reached = async (_point: FaultPoint): Promise<void> => {};
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-left-'));
@@ -36,9 +38,12 @@ limits:
       journalTool({ name: 'none', file: path.join(folder, 'none'), idempotency: 'none', canLookUp: false }),
       journalTool({ name: 'owned', file: path.join(folder, 'owned'), idempotency: 'none', canLookUp: false }),
     ],
+    worker: false,
   });
   admin = await stack.agent();
-});
+  await leaveAllBehind();
+  await stack.startWorker({ faults: { at: (point) => reached(point) } });
+}, 180_000);
 afterAll(async () => {
   await stack?.stop();
   await rm(folder, { recursive: true, force: true });
@@ -65,13 +70,72 @@ function reconcile(): Promise<Reconciled> {
 
 const handleOf = (actionId: string) => admin.temporal.workflow.getHandle(`${TENANT}/${actionId}`);
 
-/** Leaves the action where a worker that reaches this point dies, with its workflow open and no worker to go on. */
-async function leftAt(point: string, proposal: ReturnType<typeof set>): Promise<void> {
-  await stack.worker?.stop();
-  const doomed = await spawnWorker(stack, stack.policies, `${point}:kill:${path.join(folder, randomUUID())}`);
-  // Whoever proposes is told when the workflow is ended from outside; that is not the point here.
-  admin.perform(proposal).catch(() => {});
-  await doomed.died;
+type Left = readonly [point: FaultPoint, proposal: ReturnType<typeof set>];
+
+/** In the order in which an action comes to the points. */
+const LEFT = {
+  admitted: ['ledger.after-admit', set(1, 7)],
+  deleted: ['ledger.after-admit', set(5, 7)],
+  granted: ['execute.before-effect', set(2, 7)],
+  again: ['execute.before-effect', set(4, 7)],
+  reset: ['execute.before-effect', set(6, 7)],
+  done: ['execute.after-effect', set(3, 7)],
+  longAgo: ['execute.after-effect', set(290, 7)],
+} as const satisfies Record<string, Left>;
+
+/** Each action is where a worker died, which another process than this one was: with its workflow ended or begun anew, and nobody who looked. */
+async function leaveAllBehind(): Promise<void> {
+  const left: readonly Left[] = Object.values(LEFT);
+  const doomed = await spawnWorker(stack, stack.policies, undefined, { stopsAt: left.map(([point]) => point) });
+  for (const point of new Set(left.map(([at]) => at))) {
+    const stopping = left.filter(([at]) => at === point);
+    // Whoever proposes is told when the workflow is ended from outside; that is not the point here.
+    for (const [, proposal] of stopping) admin.perform(proposal).catch(() => {});
+    await doomed.stopsAt(point, stopping.length);
+  }
+  await doomed.kill();
+  expect((await stack.spent('spending')).held).toBe(7 * left.length);
+
+  const { workflowService, options } = admin.temporal;
+  const { namespace } = options;
+  const executionOf = ({ actionId }: { actionId: string }) => ({ workflowId: `${TENANT}/${actionId}` });
+  for (const [, proposal] of [LEFT.admitted, LEFT.granted, LEFT.again, LEFT.done, LEFT.longAgo])
+    await handleOf(proposal.actionId).terminate('operator');
+
+  const [, deleted] = LEFT.deleted;
+  await workflowService.deleteWorkflowExecution({ namespace, workflowExecution: executionOf(deleted) });
+  await until(
+    () =>
+      handleOf(deleted.actionId)
+        .describe()
+        .then(
+          () => 'there',
+          () => 'gone',
+        ),
+    (seen) => seen === 'gone',
+  );
+
+  const [, reset] = LEFT.reset;
+  const { runId } = await handleOf(reset.actionId).describe();
+  await workflowService.resetWorkflowExecution({
+    namespace,
+    workflowExecution: { ...executionOf(reset), runId },
+    reason: 'operator',
+    // Right after the first workflow task: `prepare` was done, and the effect is asked for again.
+    workflowTaskFinishEventId: 4,
+    requestId: randomUUID(),
+  } as never);
+
+  const superuser = new pg.Client({ connectionString: stack.ledgerUrl });
+  await superuser.connect();
+  await superuser.query(`set session_replication_role = replica;
+    update countersign.grants set used_at = used_at - interval '61 seconds' where action_id = '${LEFT.longAgo[1].actionId}'`);
+  await superuser.end();
+}
+
+/** Of each hold of the action: what became of it. */
+async function holds({ actionId }: { actionId: string }): Promise<readonly string[]> {
+  return (await stack.holdsOf(actionId)).map(({ status }) => status);
 }
 
 async function nothingIsHeld(): Promise<void> {
@@ -79,57 +143,16 @@ async function nothingIsHeld(): Promise<void> {
   expect((await stack.spent('under-way')).held).toBe(0);
 }
 
-describe('terminated', () => {
-  test('after admission: nothing happened, all is given back, and proposing it again says so', async () => {
-    const before = await stack.spent('spending');
-    const proposal = set(1, 7);
-    await leftAt('ledger.after-admit', proposal);
-    await handleOf(proposal.actionId).terminate('operator');
-    expect((await stack.spent('spending')).held).toBe(7);
-    await stack.startWorker();
-    expect((await reconcile()).settled).toBe(1);
-    expect(await stack.spent('spending')).toEqual(before);
-    await nothingIsHeld();
-    expect(await ended(admin, proposal)).toMatchObject({ status: 'cancelled', error: { code: 'CANCELLED' } });
-    expect(await admin.outcome(proposal.actionId)).toMatchObject({ status: 'cancelled' });
-    expect(await qty(1)).toBe(10);
+describe('left behind by a worker that died, before anybody looked', () => {
+  test('terminated before the effect, and proposed again: it goes on from what the ledger knows, with one effect', async () => {
+    const [, proposal] = LEFT.again;
+    expect(await ended(admin, proposal)).toMatchObject({ status: 'success' });
+    expect(await holds(proposal)).not.toContain('held');
+    expect(await qty(4)).toBe(7);
   });
 
-  test('before the effect but with its grant used: the database says that it did not happen', async () => {
-    const proposal = set(2, 7);
-    await leftAt('execute.before-effect', proposal);
-    await handleOf(proposal.actionId).terminate('operator');
-    await stack.startWorker();
-    await reconcile();
-    expect(await ended(admin, proposal)).toMatchObject({ status: 'failed', error: { code: 'TOOL_FAILED' } });
-    await nothingIsHeld();
-    expect(await qty(2)).toBe(10);
-  });
-
-  test('after the effect: it is spent, and nobody calls it done', async () => {
-    const before = await stack.spent('spending');
-    const proposal = set(3, 7);
-    await leftAt('execute.after-effect', proposal);
-    await handleOf(proposal.actionId).terminate('operator');
-    await stack.startWorker();
-    await reconcile();
-    expect(await ended(admin, proposal)).toMatchObject({ status: 'unknown', error: { code: 'EFFECT_UNKNOWN' } });
-    expect(await stack.spent('spending')).toEqual({ used: before.used + 7, held: 0 });
-    await nothingIsHeld();
-    expect(await qty(3)).toBe(7);
-  });
-
-  test('after the effect, over a minute ago: the trail has the grant, signed, before anybody has said how it ended', async () => {
-    const proposal = set(290, 7);
-    const { actionId } = proposal;
-    await leftAt('execute.after-effect', proposal);
-    await handleOf(actionId).terminate('operator');
-    const superuser = new pg.Client({ connectionString: stack.ledgerUrl });
-    await superuser.connect();
-    await superuser.query(`set session_replication_role = replica;
-      update countersign.grants set used_at = used_at - interval '61 seconds' where action_id = '${actionId}'`);
-    await superuser.end();
-    await stack.startWorker();
+  test('terminated after the effect, over a minute ago: the trail has the grant, signed, before anybody has said how it ended', async () => {
+    const [, { actionId }] = LEFT.longAgo;
     const round = await admin.temporal.workflow.execute<() => Promise<CheckpointRound>>('checkpointTrails', {
       workflowId: `checkpoint-${randomUUID()}`,
       taskQueue: stack.temporal.taskQueue,
@@ -138,16 +161,71 @@ describe('terminated', () => {
     const [entered = 0, ...more] = await stack.ledger.trail.about(TENANT, actionId);
     expect(more).toEqual([]);
     expect((await stack.ledger.trail.lastCheckpoint(TENANT))?.size).toBeGreaterThanOrEqual(entered);
+  });
+});
 
-    await reconcile();
+describe('left behind by a worker that died, once the round has looked', () => {
+  let settled: number;
+  beforeAll(async () => {
+    ({ settled } = await reconcile());
+    await admin.outcome(LEFT.reset[1].actionId);
+  });
+
+  test('all that was ended is settled, and what it held is given back or spent', async () => {
+    // All but what was proposed again, and what runs again.
+    expect(settled).toBe(5);
+    await nothingIsHeld();
+    // What happened: `again`, `reset`, `done` and `longAgo`.
+    expect((await stack.spent('spending')).used).toBe(4 * 7);
+  });
+
+  test('terminated after admission: nothing happened, all is given back, and proposing it again says so', async () => {
+    const [, proposal] = LEFT.admitted;
+    expect(await holds(proposal)).toEqual(['released', 'released']);
+    expect(await ended(admin, proposal)).toMatchObject({ status: 'cancelled', error: { code: 'CANCELLED' } });
+    expect(await admin.outcome(proposal.actionId)).toMatchObject({ status: 'cancelled' });
+    expect(await qty(1)).toBe(10);
+  });
+
+  test('terminated before the effect but with its grant used: the database says that it did not happen', async () => {
+    const [, proposal] = LEFT.granted;
+    expect(await ended(admin, proposal)).toMatchObject({ status: 'failed', error: { code: 'TOOL_FAILED' } });
+    expect(await holds(proposal)).toEqual(['released', 'released']);
+    expect(await qty(2)).toBe(10);
+  });
+
+  test('terminated after the effect: it is spent, and nobody calls it done', async () => {
+    const [, proposal] = LEFT.done;
     expect(await ended(admin, proposal)).toMatchObject({ status: 'unknown', error: { code: 'EFFECT_UNKNOWN' } });
-    const [, last = 0] = await stack.ledger.trail.about(TENANT, actionId);
+    expect(await holds(proposal)).not.toContain('held');
+    expect(await qty(3)).toBe(7);
+  });
+
+  test('and its receipt names the entry of its grant', async () => {
+    const [, proposal] = LEFT.longAgo;
+    expect(await ended(admin, proposal)).toMatchObject({ status: 'unknown', error: { code: 'EFFECT_UNKNOWN' } });
+    const [entered = 0, last = 0] = await stack.ledger.trail.about(TENANT, proposal.actionId);
     for await (const { entry } of stack.ledger.trail.entries(TENANT, { after: last - 1, upTo: last })) {
       expect(JSON.parse(entry)).toMatchObject({ kind: 'receipt', grants: [{ entry: entered }] });
     }
     expect(last).toBeGreaterThan(entered);
   });
 
+  test('deleted: the ledger alone knows of it, and settles it', async () => {
+    const [, proposal] = LEFT.deleted;
+    expect(await holds(proposal)).toEqual(['released', 'released']);
+    expect(await ended(admin, proposal)).toMatchObject({ status: 'cancelled' });
+    expect(await qty(5)).toBe(10);
+  });
+
+  test('reset: it runs again, so it is left alone, and makes one effect', async () => {
+    const [, { actionId }] = LEFT.reset;
+    expect(await admin.outcome(actionId)).toMatchObject({ status: 'success' });
+    expect(await qty(6)).toBe(7);
+  });
+});
+
+describe('terminated', () => {
   test('during an effect that nothing can tell of: whoever answers for the agent does not resolve it', async () => {
     const agent = await stack.agent({ owner: 'owen' });
     const proposal = { actionId: randomUUID(), tool: 'owned', input: { line: 'left behind' } };
@@ -194,21 +272,20 @@ describe('terminated', () => {
     proposal: ProposalInput & { readonly actionId: string },
     agent = admin,
   ): Promise<unknown> {
-    await stack.worker?.stop();
     let reach = (): void => {};
     let release = (): void => {};
-    const reached = new Promise<void>((resolve) => (reach = resolve));
+    const there = new Promise<void>((resolve) => (reach = resolve));
     const released = new Promise<void>((resolve) => (release = resolve));
-    const at = async (where: FaultPoint): Promise<void> => {
+    reached = async (where) => {
       if (where !== point) return;
       reach();
       await released;
     };
-    await stack.startWorker({ faults: { at } });
     const answer = agent.perform(proposal).catch((error: unknown) => error);
-    await reached;
+    await there;
     await handleOf(proposal.actionId).terminate('operator');
     const told = await answer;
+    reached = async () => {};
     release();
     return told;
   }
@@ -233,63 +310,6 @@ describe('terminated', () => {
     });
     expect(await qty(8)).toBe(7);
   });
-
-  test('and proposed again before anybody looked: it goes on from what the ledger knows, with one effect', async () => {
-    const proposal = set(4, 7);
-    await leftAt('execute.before-effect', proposal);
-    await handleOf(proposal.actionId).terminate('operator');
-    await stack.startWorker();
-    expect(await ended(admin, proposal)).toMatchObject({ status: 'success' });
-    await nothingIsHeld();
-    expect(await qty(4)).toBe(7);
-  });
-});
-
-test('deleted: the ledger alone knows of it, and settles it', async () => {
-  const proposal = set(5, 7);
-  await leftAt('ledger.after-admit', proposal);
-  const { workflowService, options } = {
-    workflowService: admin.temporal.workflowService,
-    options: admin.temporal.options,
-  };
-  await workflowService.deleteWorkflowExecution({
-    namespace: options.namespace,
-    workflowExecution: { workflowId: `${TENANT}/${proposal.actionId}` },
-  });
-  await until(
-    () =>
-      handleOf(proposal.actionId)
-        .describe()
-        .then(
-          () => 'there',
-          () => 'gone',
-        ),
-    (seen) => seen === 'gone',
-  );
-  await stack.startWorker();
-  await reconcile();
-  await nothingIsHeld();
-  expect(await ended(admin, proposal)).toMatchObject({ status: 'cancelled' });
-  expect(await qty(5)).toBe(10);
-});
-
-test('reset: it runs again, so it is left alone, and makes one effect', async () => {
-  const proposal = set(6, 7);
-  await leftAt('execute.before-effect', proposal);
-  const { runId } = await handleOf(proposal.actionId).describe();
-  await admin.temporal.workflowService.resetWorkflowExecution({
-    namespace: admin.temporal.options.namespace,
-    workflowExecution: { workflowId: `${TENANT}/${proposal.actionId}`, runId },
-    reason: 'operator',
-    // Right after the first workflow task: `prepare` was done, and the effect is asked for again.
-    workflowTaskFinishEventId: 4,
-    requestId: randomUUID(),
-  } as never);
-  await stack.startWorker();
-  await reconcile();
-  expect(await admin.outcome(proposal.actionId)).toMatchObject({ status: 'success' });
-  expect(await qty(6)).toBe(7);
-  await nothingIsHeld();
 });
 
 test('those that run are left alone, however long they take', async () => {
@@ -320,6 +340,7 @@ test('what nobody can look up stays unknown and keeps what it holds, until a per
 
 describe('the schedule', () => {
   test('is made by the worker, by several of them too, and a paused one stays paused', async () => {
+    await stack.worker?.stop();
     const first = await stack.startWorker({ reconcileEveryMs: 3_600_000 });
     const id = `${RECONCILE_SCHEDULE}/${stack.temporal.taskQueue}`;
     const schedule = admin.temporal.schedule.getHandle(id);

@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DecisionRecord } from '../../src/action/decision-record.js';
+import type { Outcome } from '../../src/action/outcome.js';
 import type { Countersign } from '../../src/client/countersign.js';
 import { decoderOf } from '../../src/client/payloads.js';
 import { decisionsInHistories } from '../../src/decisions/from-histories.js';
@@ -19,12 +20,18 @@ import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../sup
 import { until } from '../support/until.js';
 import { spawnWorker } from '../support/worker-process.js';
 
+/** Of the actions during which a worker dies. */
+const CRASHED = ['admitted', 'withdrawn', 'altered', 'made'] as const;
+
+const crashLimits = (table: string): string => `
+  ${table}: { kind: budget, scope: tenant, when: '"${table}" in preview.targets', amount: input.set.amount, unit: EUR, max: 100, window: forever }
+  ${table}-lease: { kind: concurrency, scope: tenant, when: '"${table}" in preview.targets', max: 1 }`;
+
 /** Each limit has a table of its own, so that the tests do not meet. */
 const LIMITS = `
 limits:
   raced: { kind: budget, scope: tenant, when: '"raced" in preview.targets', amount: input.set.amount, unit: EUR, max: 10, window: forever }
-  crashed: { kind: budget, scope: tenant, when: '"crashed" in preview.targets', amount: input.set.amount, unit: EUR, max: 100, window: forever }
-  crashed-lease: { kind: concurrency, scope: tenant, when: '"crashed" in preview.targets', max: 1 }
+${CRASHED.map(crashLimits).join('\n')}
   lifted: { kind: budget, scope: tenant, when: '"lifted" in preview.targets', amount: input.set.amount, unit: EUR, max: 10, window: forever, atLimit: approve by dba }
   returned: { kind: budget, scope: tenant, when: '"returned" in preview.targets', amount: input.set.amount, unit: EUR, max: 100, window: forever }
   settled: { kind: budget, scope: tenant, when: '"settled" in preview.targets', amount: input.set.amount, settled: result.rowCount, unit: EUR, max: 100, window: forever }
@@ -34,7 +41,7 @@ limits:
   lost: { kind: count, scope: tenant, when: '"journal" in preview.targets', max: 100, window: forever }
   lost-lease: { kind: concurrency, scope: tenant, when: '"journal" in preview.targets', max: 1 }
 `;
-const TABLES = ['raced', 'crashed', 'lifted', 'returned', 'settled', 'asked', 'turns', 'never'] as const;
+const TABLES = ['raced', ...CRASHED, 'lifted', 'returned', 'settled', 'asked', 'turns', 'never'] as const;
 
 let stack: Stack;
 let admin: Countersign;
@@ -46,7 +53,7 @@ beforeAll(async () => {
     schema: `${TABLES.map(
       (table) => `
         CREATE TABLE ${table} (id int PRIMARY KEY, amount int NOT NULL CHECK (amount <> 55), done boolean NOT NULL DEFAULT false);
-        INSERT INTO ${table} (id, amount) SELECT n, 0 FROM generate_series(1, 300) n;`,
+        INSERT INTO ${table} (id, amount) SELECT n, 0 FROM generate_series(1, 210) n;`,
     ).join('')}
       CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1.5); RETURN NEW; END $$;
       CREATE TRIGGER wait BEFORE UPDATE ON turns FOR EACH ROW WHEN (NEW.amount = 7) EXECUTE FUNCTION wait();
@@ -81,16 +88,18 @@ async function paid(table: (typeof TABLES)[number]): Promise<number> {
   return Number(rows[0]?.n);
 }
 
-test('two workers race for the last 10 EUR with twenty actions: one is paid', async () => {
-  const second = await spawnWorker(stack, stack.policies);
+test('two workers race for the last 10 EUR with twelve actions: one is paid', async () => {
+  const { worker: first } = stack;
+  const second = await stack.startWorker();
   try {
-    const outcomes = await Promise.all(Array.from({ length: 20 }, (_, i) => ended(admin, pay('raced', i + 1, 10))));
+    const outcomes = await Promise.all(Array.from({ length: 12 }, (_, i) => ended(admin, pay('raced', i + 1, 10))));
     const statuses = outcomes.map(({ status, error }) => error?.code ?? status).sort();
-    expect(statuses).toEqual([...Array.from({ length: 19 }, () => 'LIMIT_EXCEEDED'), 'success']);
+    expect(statuses).toEqual([...Array.from({ length: 11 }, () => 'LIMIT_EXCEEDED'), 'success']);
     expect(await paid('raced')).toBe(10);
     expect(await stack.spent('raced')).toEqual({ used: 10, held: 0 });
   } finally {
-    await second.kill();
+    await second.stop();
+    stack.worker = first;
   }
 });
 
@@ -105,53 +114,58 @@ test('the decision says what was left, and the refusal what is', async () => {
 });
 
 describe('a worker killed with SIGKILL', () => {
-  test.each(['ledger.after-admit', 'execute.after-effect'] as const)(
-    'at %s holds nothing for ever: it is spent once, and the lease is free',
-    async (point) => {
-      await stack.worker?.stop();
-      const before = await stack.spent('crashed');
-      const doomed = await spawnWorker(stack, stack.policies, `${point}:kill:${path.join(folder, point)}`);
-      const proposal = pay('crashed', 1 + Math.round(before.used), 5);
-      const answer = ended(admin, proposal);
-      expect(await doomed.died).toBe('SIGKILL');
-      expect(await stack.spent('crashed')).toEqual({ used: before.used, held: 5 });
-      await stack.startWorker();
-      expect((await answer).status).toBe('success');
-      expect(await stack.spent('crashed')).toEqual({ used: before.used + 5, held: 0 });
-      expect(await stack.spent('crashed-lease')).toEqual({ used: 0, held: 0 });
-    },
-  );
+  const DEATHS = [
+    ['ledger.after-admit', pay('admitted', 1, 5)],
+    ['ledger.after-admit', pay('withdrawn', 1, 5)],
+    ['execute.before-effect', pay('altered', 1, 5)],
+    ['execute.after-effect', pay('made', 1, 5)],
+  ] as const;
+  const answers = new Map<string, Promise<Outcome>>();
+  let spentAtDeath: readonly object[];
+
+  /** One process dies in the middle of four actions, each of which has limits of its own. */
+  beforeAll(async () => {
+    await stack.worker?.stop();
+    const doomed = await spawnWorker(stack, stack.policies, undefined, { stopsAt: DEATHS.map(([point]) => point) });
+    // In the order in which an action comes to the points: none comes to one where another is to stop.
+    for (const point of new Set(DEATHS.map(([at]) => at))) {
+      const stopping = DEATHS.filter(([at]) => at === point);
+      for (const [, proposal] of stopping) answers.set(proposal.input.table, ended(admin, proposal));
+      await doomed.stopsAt(point, stopping.length);
+    }
+    await doomed.kill();
+    spentAtDeath = await Promise.all(CRASHED.map((table) => stack.spent(table)));
+    await stack.shop.query('UPDATE altered SET done = true WHERE id = 1');
+    await admin.cancel(DEATHS[1][1].actionId);
+    await stack.startWorker();
+  });
+
+  test('leaves behind what they held', () => {
+    expect(spentAtDeath).toEqual(CRASHED.map(() => ({ used: 0, held: 5 })));
+  });
+
+  test.each([
+    ['after it was admitted', 'admitted'],
+    ['after the effect', 'made'],
+  ] as const)('%s holds nothing for ever: it is spent once, and the lease is free', async (_when, table) => {
+    expect((await answers.get(table))?.status).toBe('success');
+    expect(await stack.spent(table)).toEqual({ used: 5, held: 0 });
+    expect(await stack.spent(`${table}-lease`)).toEqual({ used: 0, held: 0 });
+  });
 
   test('before the effect, with the state changed meanwhile: the new grant holds nothing twice', async () => {
-    await stack.worker?.stop();
-    const before = await stack.spent('crashed');
-    const doomed = await spawnWorker(stack, stack.policies, `execute.before-effect:kill:${path.join(folder, 'void')}`);
-    const proposal = pay('crashed', 90, 5);
-    const answer = ended(admin, proposal);
-    expect(await doomed.died).toBe('SIGKILL');
-    await stack.shop.query('UPDATE crashed SET done = true WHERE id = 90');
-    await stack.startWorker();
-    expect(await answer).toMatchObject({ status: 'success', pre: { state: { crashed: { '90': { done: true } } } } });
-    expect(await stack.spent('crashed')).toEqual({ used: before.used + 5, held: 0 });
-    expect(await stack.spent('crashed-lease')).toEqual({ used: 0, held: 0 });
+    expect(await answers.get('altered')).toMatchObject({
+      status: 'success',
+      pre: { state: { altered: { '1': { done: true } } } },
+    });
+    expect(await stack.spent('altered')).toEqual({ used: 5, held: 0 });
+    expect(await stack.spent('altered-lease')).toEqual({ used: 0, held: 0 });
   });
 
   test('between admission and effect, and then cancelled: what was held is given back', async () => {
-    await stack.worker?.stop();
-    const before = await stack.spent('crashed');
-    const doomed = await spawnWorker(
-      stack,
-      stack.policies,
-      `ledger.after-admit:kill:${path.join(folder, 'cancelled')}`,
-    );
-    const proposal = pay('crashed', 100, 5);
-    const answer = ended(admin, proposal);
-    expect(await doomed.died).toBe('SIGKILL');
-    await admin.cancel(proposal.actionId);
-    await stack.startWorker();
-    expect((await answer).status).toBe('cancelled');
-    expect(await stack.spent('crashed')).toEqual(before);
-    expect(await stack.holdsOf(proposal.actionId)).toMatchObject([{ status: 'released' }, { status: 'released' }]);
+    expect((await answers.get('withdrawn'))?.status).toBe('cancelled');
+    expect(await stack.spent('withdrawn')).toEqual({ used: 0, held: 0 });
+    expect(await stack.holdsOf(DEATHS[1][1].actionId)).toMatchObject([{ status: 'released' }, { status: 'released' }]);
   });
 });
 

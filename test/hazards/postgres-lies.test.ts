@@ -180,6 +180,7 @@ async function collectingGarbage(): Promise<void> {
         return await backendsThat(sleeping);
       },
       (pids) => pids.length === 0,
+      { everyMs: 25 },
     );
   });
 }

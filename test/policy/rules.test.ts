@@ -99,6 +99,18 @@ describe('a bundle', () => {
     });
   });
 
+  test('has its schema read once for all policies that come with it, unless it has problems or the limits are others', () => {
+    const read = (ids = NONE, schema = STARTER_SCHEMA) => readRules({ 'a.cedar': PERMIT_ALL }, schema, ids);
+    const { inputs } = read();
+    expect(readRules({ 'b.cedar': `${PERMIT_ALL}// other` }, STARTER_SCHEMA, NONE).inputs).toBe(inputs);
+    const limited = readRules({ 'a.cedar': PERMIT_ALL }, STARTER_SCHEMA, { limits: ['few'], history: [] });
+    expect(limited.inputs).not.toBe(inputs);
+    expect([limited.schema.includes('few'), read().schema.includes('few')]).toEqual([true, false]);
+    const broken = (): readonly unknown[] => problemsOf(refusal(() => read(NONE, `${STARTER_SCHEMA} nothing`)));
+    expect(broken()).not.toEqual([]);
+    expect(broken()).toEqual(broken());
+  });
+
   test('of another process is read from its files, unless they have another digest than it says', () => {
     const { files, digest } = bundleFromFiles(good);
     expect(bundleContents({ files, digest }).rules.map(({ id }) => id)).toEqual(['permit-all']);

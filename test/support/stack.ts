@@ -111,6 +111,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   if (options.limits !== undefined) await writeFile(path.join(policies, 'limits.yaml'), options.limits);
   for (const [file, text] of Object.entries(options.files ?? {})) await writeFile(path.join(policies, file), text);
   const clients: Countersign[] = [];
+  const workers: RunningWorker[] = [];
   const newAgent = (more?: Partial<AgentOptions>): Promise<Credential> =>
     issueAgent(keyring, { id: 'agent-1', tenant: TENANT, roles: ['admin_user'], scopes: ['*'], ...more });
 
@@ -136,6 +137,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         ...options.overrides,
         ...overrides,
       });
+      workers.push(worker);
       if (overrides?.temporal === undefined) stack.worker = worker;
       return worker;
     },
@@ -200,7 +202,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     },
     async stop() {
       await Promise.all(clients.map((client) => client.close()));
-      await stack.worker?.stop();
+      // One that another one followed polls on, and would for the rest of the run.
+      await Promise.all(workers.map((worker) => worker.stop().catch(() => {})));
       await ledger.close();
       await shop.end();
       await Promise.all([ledgerDb.drop(), shopDb.drop(), rm(policies, { recursive: true, force: true })]);

@@ -2,11 +2,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import pino from 'pino';
 import { argumentsFor } from '../../scripts/program.js';
+import type { FaultPoint } from '../../activities/index.js';
 import type { CountersignConfig } from '../../src/config/config.js';
 import { parseKeyring } from '../../src/trust/index.js';
-import { faultsFromEnv } from '../../src/worker/faults.js';
+import { faultsFromEnv, type Faults } from '../../src/worker/faults.js';
 import { webhook, type NotificationsConfig } from '../../src/notify/index.js';
 import { startWorker } from '../../src/worker/worker.js';
 import type { Stack } from './stack.js';
@@ -19,15 +21,30 @@ export interface WorkerProcess {
   readonly process: ChildProcess;
   /** Settles with the signal that ended it. */
   readonly died: Promise<NodeJS.Signals | null>;
+  /** Settles once it has stopped so often at the point, where it was started to stop there. */
+  stopsAt(point: FaultPoint, times?: number): Promise<void>;
+  /** From now on it stops there too. Of one that was started to stop somewhere. */
+  stopAlsoAt(stop: Stop): Promise<void>;
   kill(): Promise<void>;
 }
+
+interface More extends Pick<CountersignConfig, 'oversight'> {
+  /**
+   * Points at which the worker stops for good, each the first time that it comes there, or as often as it is named. What it does beside goes on:
+   * killed when it has stopped at each of them, one process dies in several places.
+   */
+  readonly stopsAt?: readonly Stop[];
+}
+
+/** The first time that the worker comes to the point, or the nth time. */
+type Stop = FaultPoint | `${FaultPoint}#${number}`;
 
 /** Returns once the worker polls. `fault` is a COUNTERSIGN_FAULT. */
 export async function spawnWorker(
   stack: Stack,
   policies: CountersignConfig['policies'],
   fault?: string,
-  more: Pick<CountersignConfig, 'oversight'> = {},
+  { stopsAt, ...more }: More = {},
 ): Promise<WorkerProcess> {
   const child = spawn(process.execPath, argumentsFor(fileURLToPath(import.meta.url)), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -40,19 +57,51 @@ export async function spawnWorker(
         keys: stack.keys,
         policies,
         more,
+        stopsAt,
       }),
       ...(fault === undefined ? {} : { COUNTERSIGN_FAULT: fault }),
     },
   });
   const died = once(child, 'exit').then(([, signal]) => signal as NodeJS.Signals | null);
   const ready = once(child, 'message').then(() => 'ready');
+  const stopped: FaultPoint[] = [];
+  child.on('message', (message: { readonly stopped: FaultPoint } | 'ready') => {
+    if (message !== 'ready') stopped.push(message.stopped);
+  });
   if ((await Promise.race([ready, died])) !== 'ready') throw new Error('the worker process did not start');
   return {
     process: child,
     died,
+    async stopsAt(point, times = 1) {
+      const ended = died.then(() => 'died');
+      while (stopped.filter((one) => one === point).length < times) {
+        if ((await Promise.race([once(child, 'message'), ended])) === 'died')
+          throw new Error(`it died before ${point}`);
+      }
+    },
+    stopAlsoAt: (stop) => promisify((done: (error: Error | null) => void) => child.send(stop, done))(),
     kill: async () => {
       child.kill('SIGKILL');
       await died;
+    },
+  };
+}
+
+/** Tells its parent of each point at which it stops. */
+function stoppingAt(stops: readonly Stop[]): Faults {
+  const parsed = (stop: Stop) => {
+    const [point, nth = '1'] = stop.split('#');
+    return { point, times: Number(nth) };
+  };
+  const left = stops.map(parsed);
+  process.on('message', (stop: Stop) => left.push(parsed(stop)));
+  return {
+    at: async (reached) => {
+      const next = left.find(({ point }) => point === reached);
+      if (next === undefined || --next.times > 0) return;
+      left.splice(left.indexOf(next), 1);
+      process.send?.({ stopped: reached });
+      await new Promise(() => {});
     },
   };
 }
@@ -78,6 +127,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     keys: string;
     policies: CountersignConfig['policies'];
     more: Pick<CountersignConfig, 'oversight'>;
+    stopsAt?: readonly Stop[];
   };
   const hook = process.env['WORKER_WEBHOOK_URL'];
   const service = process.env['WORKER_SERVICE_URL'];
@@ -96,7 +146,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     keyring: await parseKeyring(options.keys, 'WORKER_OPTIONS'),
     logger: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
     reconcileEveryMs: 0,
-    faults: faultsFromEnv(process.env),
+    faults: options.stopsAt === undefined ? faultsFromEnv(process.env) : stoppingAt(options.stopsAt),
   });
   process.on('disconnect', () => process.exit(0));
   process.send?.('ready');
