@@ -47,16 +47,19 @@ const TOGETHER: readonly ReadonlySet<string>[] = [
   new Set(['Latin', 'Han', 'Hangul']),
 ];
 
+/** All of its letters are Latin: no need to look at each. */
+const PLAIN = /^\p{ASCII}*$/u;
+
 /** In the order of the text. */
 export function foreignLetters(text: string): readonly ForeignLetter[] {
-  if (/^\p{ASCII}*$/u.test(text)) return [];
+  if (PLAIN.test(text)) return [];
   return [...text.matchAll(WORD)].flatMap(({ 0: word, index }) => foreignIn(word, index));
 }
 
 /** The words that mix scripts, each once, with the scripts that are foreign to them. */
 export function mixedWords(text: string): ReadonlyMap<string, readonly string[]> {
   const words = new Map<string, readonly string[]>();
-  if (/^\p{ASCII}*$/u.test(text)) return words;
+  if (PLAIN.test(text)) return words;
   for (const [word] of text.matchAll(WORD)) {
     const scripts = [...new Set(foreignIn(word, 0).map(({ script }) => script))];
     if (scripts.length > 0) words.set(word, scripts);
@@ -65,6 +68,7 @@ export function mixedWords(text: string): ReadonlyMap<string, readonly string[]>
 }
 
 function foreignIn(word: string, start: number): readonly ForeignLetter[] {
+  if (PLAIN.test(word)) return [];
   const letters = [...word.matchAll(LETTER)].flatMap(({ 0: letter, index }) => {
     const script = scriptOf(letter);
     return script === undefined ? [] : [{ index: start + index, letter, script }];

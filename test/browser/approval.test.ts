@@ -10,9 +10,7 @@ beforeAll(async () => {
   world = await startWorld();
 });
 afterAll(() => world?.stop());
-afterEach(async () => {
-  for (const context of world.browser.contexts()) await context.close();
-});
+afterEach(() => world.closePages());
 
 const PURGE = {
   tool: 'shop-db',
@@ -37,10 +35,8 @@ async function asked(proposal: { actionId: string; tool: string; input: object; 
   return proposal.actionId;
 }
 
-async function open(who: PersonName, actionId: string): Promise<Page> {
-  const page = await world.logIn(who);
-  await page.goto(`/actions/${actionId}`);
-  return page;
+function open(who: PersonName, actionId: string): Promise<Page> {
+  return world.logIn(who, { at: `/actions/${actionId}` });
 }
 
 function dialogOf(page: Page): Locator {
@@ -213,7 +209,7 @@ test('from the list a key leads to what is shown first, and asks there', async (
 
 test('a link in a message leads through the login to the question, and decides nothing', async () => {
   const actionId = await asked(cancelOrders());
-  const page = await world.logIn('dora', { at: `/actions/${actionId}?verdict=approve` });
+  const page = await world.logIn('dora', { at: `/actions/${actionId}?verdict=approve`, anew: true });
   await page.waitForURL(`**/actions/${actionId}`);
   expect(await dialogOf(page).textContent()).toContain('Approve this action?');
   expect(await world.stack.ledger.actions.find(TENANT, actionId)).toMatchObject({ status: 'open' });
@@ -286,8 +282,7 @@ describe('when what is shown changes meanwhile', () => {
 
   test('a decision on what was shown before is refused, with what is shown now', async () => {
     const actionId = await asked(rename('mails-2'));
-    const page = await world.logIn('lena', { javaScriptEnabled: false });
-    await page.goto(`/actions/${actionId}`);
+    const page = await world.logIn('lena', { javaScriptEnabled: false, at: `/actions/${actionId}` });
     await world.stack.shop.query(`UPDATE users SET name = 'Anew' WHERE id = 2`);
     await approved(actionId, 'dora', 'otto');
     await until(
@@ -308,8 +303,7 @@ describe('when what is shown changes meanwhile', () => {
 describe('without JavaScript', () => {
   test('a person can approve', async () => {
     const actionId = await asked(cancelOrders());
-    const page = await world.logIn('dora', { javaScriptEnabled: false });
-    await page.goto(`/actions/${actionId}`);
+    const page = await world.logIn('dora', { javaScriptEnabled: false, at: `/actions/${actionId}` });
     await page.getByRole('button', { name: 'Approve' }).click();
     await until(
       async () => {
@@ -323,8 +317,7 @@ describe('without JavaScript', () => {
 
   test('a no without a reason comes back, and says what is missing', async () => {
     const actionId = await asked(cancelOrders());
-    const page = await world.logIn('dora', { javaScriptEnabled: false });
-    await page.goto(`/actions/${actionId}`);
+    const page = await world.logIn('dora', { javaScriptEnabled: false, at: `/actions/${actionId}` });
     await page.getByRole('button', { name: 'Deny' }).click();
     await page.getByText('a reason is needed to deny').waitFor();
     expect(await world.stack.ledger.actions.find(TENANT, actionId)).toMatchObject({ status: 'open' });

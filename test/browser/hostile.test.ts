@@ -28,10 +28,6 @@ beforeAll(async () => {
     void dialog.dismiss();
   });
   page.on('pageerror', (error) => problems.push(`an error: ${error.message}`));
-  await page.addInitScript(`
-    window.violations = [];
-    document.addEventListener('securitypolicyviolation', (event) => window.violations.push(event.violatedDirective));
-  `);
 });
 afterAll(() => world?.stop());
 

@@ -1,7 +1,7 @@
 /** The pages as people use them: readable for everybody, on any screen; and what can be said on them besides yes and no. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { BrowserContextOptions, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ROOT, TENANT } from '../support/stack.js';
 import { bundleFromFiles, loadBundle, starterFolder } from '../../src/policy/index.js';
@@ -43,9 +43,7 @@ beforeAll(async () => {
   candidate = await inShadow(world);
 });
 afterAll(() => world?.stop());
-afterEach(async () => {
-  for (const context of world.browser.contexts()) await context.close();
-});
+afterEach(() => world.closePages());
 
 /** A bundle that was published, shadows the folder's, was backtested, and decided otherwise, for two tenants. */
 async function inShadow({ stack: { ledger, policies } }: World): Promise<Digest> {
@@ -142,52 +140,68 @@ const ASKED = {
   dark: { type: 'rule', values: ['color-contrast', 'link-in-text-block'] },
 };
 
-async function violationsOn(page: Page, scheme: keyof typeof ASKED): Promise<readonly string[]> {
-  const runOnly = JSON.stringify(ASKED[scheme]);
-  const results = await page.evaluate<AxeResults>(`axe.run(document, { runOnly: ${runOnly} })`);
-  return results.violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
+type Violations = Readonly<Record<keyof typeof ASKED, readonly string[]>>;
+
+async function violationsOn(page: Page): Promise<Violations> {
+  const found: Record<keyof typeof ASKED, readonly string[]> = { light: [], dark: [] };
+  for (const scheme of ['dark', 'light'] as const) {
+    await page.emulateMedia({ colorScheme: scheme });
+    const options = JSON.stringify({ runOnly: ASKED[scheme], resultTypes: ['violations'] });
+    const { violations } = await page.evaluate<AxeResults>(`axe.run(document, ${options})`);
+    found[scheme] = violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
+  }
+  return found;
 }
 
-describe.each(['light', 'dark'] as const)('for everybody, %s', (colorScheme) => {
-  test('no page is against WCAG 2.2 AA, as far as axe can tell', async () => {
+const PHONE = { width: 360, height: 740 };
+
+describe('for everybody', () => {
+  const violations: Record<string, Violations> = {};
+  const widths: Record<string, number> = {};
+  // Each page is visited once for all that is asked of it.
+  beforeAll(async () => {
     const axe = await readFile(path.join(ROOT, 'node_modules/axe-core/axe.min.js'), 'utf8');
-    const page = await world.logIn('otto', { colorScheme, bypassCSP: true });
-    const found: Record<string, readonly string[]> = {};
+    const page = await world.logIn('otto', { colorScheme: 'light', reducedMotion: 'reduce', bypassCSP: true });
+    const wide = page.viewportSize() ?? PHONE;
     for (const [name, at] of Object.entries(PAGES)) {
+      await page.setViewportSize(PHONE);
       await page.goto(at);
-      for (const summary of await page.locator('summary').all()) await summary.click();
+      widths[name] = await page.evaluate<number>('document.documentElement.scrollWidth');
+      await page.setViewportSize(wide);
+      await page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true");
       await page.addScriptTag({ content: axe });
-      found[name] = await violationsOn(page, colorScheme);
+      violations[name] = await violationsOn(page);
     }
     await page.goto(PAGES['a playground'] ?? '');
     await page.getByLabel('The rule, in Cedar').fill('');
     await page.getByRole('button', { name: 'Decide' }).click();
     await page.getByRole('heading', { name: 'The decision before and after' }).waitFor();
     await page.addScriptTag({ content: axe });
-    found['a trial'] = await violationsOn(page, colorScheme);
+    violations['a trial'] = await violationsOn(page);
     await page.goto('/actions/waits');
     await page.addScriptTag({ content: axe });
     await page.keyboard.press('d');
-    found['the dialog'] = await violationsOn(page, colorScheme);
+    violations['the dialog'] = await violationsOn(page);
     await page.keyboard.press('Escape');
     await page.keyboard.press('?');
-    found['the keys'] = await violationsOn(page, colorScheme);
-    expect(found).toEqual(Object.fromEntries(Object.keys(found).map((name) => [name, []])));
-    expect(Object.keys(found)).toHaveLength(Object.keys(PAGES).length + 3);
+    violations['the keys'] = await violationsOn(page);
+  });
+
+  test.each(['light', 'dark'] as const)('no page is against WCAG 2.2 AA, as far as axe can tell, %s', (scheme) => {
+    const found = Object.entries(violations).map(([name, of]) => [name, of[scheme]]);
+    expect(found).toEqual(found.map(([name]) => [name, []]));
+    expect(found).toHaveLength(Object.keys(PAGES).length + 3);
+  });
+
+  test('on a narrow screen nothing sticks out', () => {
+    expect(widths).toEqual(Object.fromEntries(Object.keys(PAGES).map((name) => [name, PHONE.width])));
   });
 });
 
-const PHONE: BrowserContextOptions = { viewport: { width: 360, height: 740 } };
-
-test('on a narrow screen nothing sticks out, and the decision is in reach', async () => {
-  const page = await world.logIn('dora', PHONE);
-  for (const at of Object.values(PAGES)) {
-    await page.goto(at);
-    expect([at, await page.evaluate<number>('document.documentElement.scrollWidth')]).toEqual([at, 360]);
-  }
-  await page.goto('/actions/waits');
+test('on a narrow screen the decision is in reach', async () => {
+  const page = await world.logIn('dora', { viewport: PHONE, at: '/actions/waits' });
   const box = await page.getByRole('button', { name: 'Approve' }).boundingBox();
-  expect((box?.y ?? 1000) + (box?.height ?? 0)).toBeLessThanOrEqual(740);
+  expect((box?.y ?? 1000) + (box?.height ?? 0)).toBeLessThanOrEqual(PHONE.height);
 });
 
 test('production is told by its word and its sign, not by its colour alone', async () => {
@@ -219,18 +233,18 @@ test('the first stop of the keyboard leads past the navigation', async () => {
 });
 
 test('static files are named by what they hold, and may be kept for good', async () => {
-  const page = await (await world.context()).newPage();
+  const { request } = await world.context();
   const inbox = await (await world.logIn('dora')).content();
   const [css] = /\/assets\/[\w-]{16}\/inbox\.css/.exec(inbox) ?? [];
-  const answer = await page.request.get(css as string);
+  const answer = await request.get(css as string);
   expect(answer.headers()).toMatchObject({
     'cache-control': 'public, max-age=31536000, immutable',
     'content-type': 'text/css; charset=utf-8',
   });
   const { etag } = answer.headers();
-  const again = await page.request.get(css as string, { headers: { 'if-none-match': `W/${etag}` } });
+  const again = await request.get(css as string, { headers: { 'if-none-match': `W/${etag}` } });
   expect(again.status()).toBe(304);
-  expect((await page.request.get('/assets/0000000000000000/inbox.css')).status()).toBe(404);
+  expect((await request.get('/assets/0000000000000000/inbox.css')).status()).toBe(404);
 });
 
 test("another tenant's action looks like none, and is on no list", async () => {
@@ -246,7 +260,7 @@ test("another tenant's action looks like none, and is on no list", async () => {
 });
 
 test('a page that was left open says when its session has ended', async () => {
-  const page = await world.logIn('vera');
+  const page = await world.logIn('vera', { anew: true });
   await page.locator('html[data-live=on]').waitFor();
   await page.context().clearCookies();
   await world.propose({
@@ -267,42 +281,28 @@ describe('lists', () => {
     expect(await page.locator('ol.asks').first().locator('li').count()).toBe(1);
     await page.goto('/?mine=1');
     expect(await page.locator('#ask-waits').count()).toBe(1);
-    const lena = await world.logIn('lena');
-    await lena.goto('/?mine=1');
+    const lena = await world.logIn('lena', { at: '/?mine=1' });
     expect(await lena.locator('#ask-waits').count()).toBe(0);
     expect(await lena.locator('#ask-priced').count()).toBe(1);
   });
 
   test('lead from page to page, each action on one of them', async () => {
     const ids = Array.from({ length: 55 }, (_, index) => `many-${index}`);
-    await Promise.all(
-      ids.map((actionId) =>
-        world.propose(
-          {
-            actionId,
-            tool: 'shop-db',
-            input: { op: 'update', table: 'users', set: { name: actionId }, where: { id: 5 } },
-          },
-          { agent: 'clerk' },
-        ),
-      ),
-    );
-    const page = await world.logIn('dora');
-    await page.goto('/?agent=clerk');
-    const seen = async (): Promise<string[]> =>
-      Promise.all(
-        (await page.locator('li[id^=ask-many]').all()).map(async (row) => (await row.getAttribute('id')) ?? ''),
-      );
+    const { ledger } = world.stack;
+    await Promise.all(ids.map((actionId) => waits(ledger, { tenant: TENANT, actionId }, { agent: 'clerk' })));
+    const page = await world.logIn('dora', { at: '/?agent=clerk' });
+    const seen = (): Promise<string[]> =>
+      page.evaluate("[...document.querySelectorAll('li[id^=ask-many]')].map(({ id }) => id)");
     const first = await seen();
     expect(first).toHaveLength(50);
     await page.getByRole('link', { name: 'Next page' }).click();
     await page.waitForURL('**/*after=*');
     expect([...first, ...(await seen())].toSorted()).toEqual(ids.map((id) => `ask-${id}`).toSorted());
+    await Promise.all(ids.map((actionId) => ledger.approvalRequests.close({ tenant: TENANT, actionId })));
   });
 
   test('of the history lead to the page of an action, with its checks, times and receipt', async () => {
-    const page = await world.logIn('dora');
-    await page.goto('/history?status=success');
+    const page = await world.logIn('dora', { at: '/history?status=success' });
     await page.getByRole('link', { name: 'update 1 row of orders: set status' }).first().click();
     await page.getByText('Success: done and verified').waitFor();
     const text = await page.textContent('main');
@@ -320,18 +320,9 @@ describe('the policy', () => {
     expect(await page.locator('main script, main [onerror]').count()).toBe(0);
     expect(await page.textContent('main')).not.toContain('\u202E');
   };
-  const watched = async (who: 'dora' | 'gina', options: BrowserContextOptions = {}): Promise<Page> => {
-    const page = await world.logIn(who, options);
-    await page.addInitScript(`
-      window.violations = [];
-      document.addEventListener('securitypolicyviolation', (event) => window.violations.push(event.violatedDirective));
-    `);
-    return page;
-  };
 
   test('in force is told with its rules, how often each decided, and its workers', async () => {
-    const page = await watched('dora');
-    await page.goto('/policy');
+    const page = await world.logIn('dora', { at: '/policy' });
     const { digest } = await loadBundle(world.stack.policies);
     const text = await page.textContent('main');
     for (const part of [digest, '1 worker has it from a folder', 'shadow', MARKUP.slice(0, 34)]) {
@@ -346,8 +337,7 @@ describe('the policy', () => {
   });
 
   test('that would come is compared in words, with what its backtest and its shadow found', async () => {
-    const page = await watched('dora');
-    await page.goto('/policy');
+    const page = await world.logIn('dora', { at: '/policy' });
     await page.getByRole('link', { name: 'What differs' }).click();
     await page.getByText('rule odd-rule is added').waitFor();
     expect(await page.locator('.differences').textContent()).toContain('rule stock-by-passkey is removed');
@@ -361,8 +351,7 @@ describe('the policy', () => {
   });
 
   test("shows a person of another tenant the rules, and nothing of others' actions", async () => {
-    const page = await watched('gina');
-    await page.goto('/policy');
+    const page = await world.logIn('gina', { at: '/policy' });
     expect(await page.locator('#rule-protected-tables .times').textContent()).toContain('decided nothing');
     await page.goto('/policy/shadow');
     const text = (await page.textContent('main')) ?? '';
@@ -370,15 +359,13 @@ describe('the policy', () => {
     expect(text).toContain('actions of several tenants');
     expect(text).not.toMatch(/1234|420|refused|14 otherwise/);
     expect((await page.goto('/policy/playground?action=refused'))?.status()).toBe(404);
-    const mine = await watched('dora');
-    await mine.goto('/policy/shadow');
+    const mine = await world.logIn('dora', { at: '/policy/shadow' });
     expect(await mine.textContent('main')).not.toContain('secret-of-globex');
     expect((await mine.goto(`/policy/bundles/sha256:${'0'.repeat(64)}`))?.status()).toBe(404);
   });
 
   test('is tried without a script: a recorded action under a changed rule, and a pasted proposal', async () => {
-    const page = await world.logIn('dora', { javaScriptEnabled: false });
-    await page.goto('/policy');
+    const page = await world.logIn('dora', { javaScriptEnabled: false, at: '/policy' });
     await page.getByRole('link', { name: 'Try a change of protected-tables' }).click();
     await page.getByLabel('Id of a recorded action').fill('refused');
     await page.getByRole('button', { name: 'Take these' }).click();
@@ -403,8 +390,7 @@ describe('the policy', () => {
   test('is tried on its limits, as they were recorded and as they are now, and told what would change it', async () => {
     const purge = { tool: 'staging-db', input: { op: 'delete', table: 'sessions', where: { id: { gt: 5197 } } } };
     expect((await world.propose(purge)).body).toMatchObject({ status: 'success' });
-    const page = await watched('dora');
-    await page.goto('/policy/playground?rule=protected-tables&action=refused');
+    const page = await world.logIn('dora', { at: '/policy/playground?rule=protected-tables&action=refused' });
     await page.getByRole('button', { name: 'Decide' }).click();
     const figures = page.locator('#trial-limits + p + dl');
     expect(await figures.textContent()).toBe('as recordedrows-deleted: 20000 of 20000 rows left');
@@ -420,8 +406,7 @@ describe('the policy', () => {
   });
 
   test('is tried with hostile texts, which stay texts, and by nobody but the page itself', async () => {
-    const page = await watched('dora');
-    await page.goto('/policy/playground?rule=protected-tables&action=refused');
+    const page = await world.logIn('dora', { at: '/policy/playground?rule=protected-tables&action=refused' });
     const hostile = `@id("protected-tables") @reason("${MARKUP}</textarea>{targets}") forbid (principal, action, resource);`;
     await page.getByLabel('The rule, in Cedar').fill(hostile);
     await page.getByRole('button', { name: 'Decide' }).click();
@@ -450,8 +435,7 @@ test('whoever has found out whether it happened says so, and it is settled', asy
 });
 
 test('an operator freezes an agent and lets it go on; a dba may only look', async () => {
-  const page = await world.logIn('otto');
-  await page.goto('/freezes');
+  const page = await world.logIn('otto', { at: '/freezes' });
   await page.getByRole('combobox', { name: 'What' }).selectOption('agent');
   await page.getByLabel('Name').fill('clerk');
   await page.getByLabel('Reason', { exact: true }).fill('it behaves oddly');
@@ -460,8 +444,7 @@ test('an operator freezes an agent and lets it go on; a dba may only look', asyn
   const order = { tool: 'shop-db', input: { op: 'update', table: 'orders', set: { note: 'x' }, where: { id: 1050 } } };
   expect((await world.propose(order, { agent: 'clerk' })).body).toMatchObject({ error: { code: 'FROZEN' } });
 
-  const dba = await world.logIn('dora');
-  await dba.goto('/freezes');
+  const dba = await world.logIn('dora', { at: '/freezes' });
   await dba.getByText('none of your roles may freeze').waitFor();
 
   await page.getByText('Lift', { exact: true }).click();
@@ -499,8 +482,7 @@ test('a platform operator acknowledges what the radar found, whatever its names 
       { ...found, position: '0/1', detail: 'update of 3 rows of public.<b>orders</b>: no action made it.', writers },
     ],
   });
-  const page = await world.logIn('paula');
-  await page.goto('/radar');
+  const page = await world.logIn('paula', { at: '/radar' });
   const text = await page.textContent('main');
   expect(text).toContain('update of 3 rows of public.<b>orders</b>: no action made it.');
   expect(text).toContain('by app (<img src=x>), transaction 771');
@@ -510,8 +492,7 @@ test('a platform operator acknowledges what the radar found, whatever its names 
   await page.getByRole('button', { name: 'Acknowledge' }).click();
   await page.getByText('Nothing is unexplained').waitFor();
   expect(await radarAlerts.list()).toMatchObject([{ acknowledged: { note: 'the nightly import' } }]);
-  const operator = await world.logIn('otto');
-  await operator.goto('/radar');
+  const operator = await world.logIn('otto', { at: '/radar' });
   await operator.getByText('None of your roles').waitFor();
   expect(await operator.textContent('main')).not.toContain('watched-db');
 });
@@ -553,8 +534,7 @@ test('an operator sees how everybody decides, whatever their names are; a dba se
 });
 
 test('a standing approval is given, seen, used and withdrawn', async () => {
-  const page = await world.logIn('dora');
-  await page.goto('/me');
+  const page = await world.logIn('dora', { at: '/me' });
   await page.getByText('Give a standing approval').click();
   await page.getByLabel('Agent').fill('cleaner');
   await page.getByLabel('Tool').fill('shop-db');
@@ -579,16 +559,14 @@ test('a standing approval is given, seen, used and withdrawn', async () => {
 });
 
 test('whoever is delegated by somebody decides in their place, until it ends', async () => {
-  const page = await world.logIn('dora');
-  await page.goto('/me');
+  const page = await world.logIn('dora', { at: '/me' });
   await page.getByText('Delegate a role').click();
   await page.getByLabel('To whom').fill('lena@example.com');
   await page.locator('form[action="/me/role-delegations"]').getByLabel('Reason').fill('I am away');
   await page.getByRole('button', { name: 'Delegate the role' }).click();
   await page.getByText('lena@example.com is dba for dora@example.com').waitFor();
 
-  const lena = await world.logIn('lena');
-  await lena.goto('/actions/waits');
+  const lena = await world.logIn('lena', { at: '/actions/waits' });
   expect(await lena.getByRole('button', { name: 'Approve' }).isEnabled()).toBe(true);
 
   await page.getByText('End', { exact: true }).click();
@@ -600,8 +578,7 @@ test('whoever is delegated by somebody decides in their place, until it ends', a
 });
 
 test('whoever logs out sees nothing any more', async () => {
-  const page = await world.logIn('vera');
-  await page.goto('/me');
+  const page = await world.logIn('vera', { at: '/me', anew: true });
   await page.getByRole('button', { name: 'Log out' }).click();
   await page.getByRole('heading', { name: 'You are logged out' }).waitFor();
   // At the identity provider they are still logged in, so the browser itself would soon be back.
@@ -610,8 +587,7 @@ test('whoever logs out sees nothing any more', async () => {
 });
 
 test('the dashboard says by numbers what its bars show', async () => {
-  const page = await world.logIn('dora');
-  await page.goto('/dashboard?days=7');
+  const page = await world.logIn('dora', { at: '/dashboard?days=7' });
   await page.getByText('The same as a table').click();
   const today = new Date().toISOString().slice(0, 10);
   const row = await page.getByRole('row', { name: today }).textContent();

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import pino from 'pino';
-import type { Browser } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTemporal, type TemporalServer } from '../../src/dev/temporal.js';
 import { createPayloadKeys } from '../../src/privacy/payload-key-files.js';
@@ -18,6 +18,9 @@ let temporal: TemporalServer;
 let stack: Stack;
 let gateway: TestGateway;
 let browser: Browser;
+/** One for all who look: what the UI consists of is loaded once. */
+let window: BrowserContext;
+let first: Awaited<ReturnType<typeof firstLook>>;
 const logged: string[] = [];
 
 beforeAll(async () => {
@@ -28,6 +31,7 @@ beforeAll(async () => {
   // Never the server that TEMPORAL_ADDRESS names: one of its own, with a UI.
   const { TEMPORAL_ADDRESS: _address, TEMPORAL_NAMESPACE: _namespace, ...env } = process.env;
   [temporal, browser] = await Promise.all([startTemporal({ env }), launchBrowser()]);
+  window = await browser.newContext({ viewport: { width: 1440, height: 1000 } });
   stack = await startStack({
     temporalAddress: temporal.address,
     schema: `CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL);
@@ -49,6 +53,7 @@ beforeAll(async () => {
     input: { op: 'update', table: 'customers', set: { name: `${NEEDLE} after` }, where: { id: 1 } },
     reasoning: `${NEEDLE} asked for it`,
   });
+  first = await firstLook();
 });
 afterAll(async () => {
   delete process.env['COUNTERSIGN_PAYLOAD_KEYS_FILE'];
@@ -70,26 +75,46 @@ const action = (host: string): string =>
 /** What the UI keeps of its settings when somebody tells it where the codec server is. */
 type Settings = { name: string; value: string }[];
 
-async function settingsWith({ credentials }: { readonly credentials: boolean }): Promise<Settings> {
-  const page = await browser.newPage({ viewport: { width: 1440, height: 1000 } });
+/** How the codec server answers a page from now on. */
+function answersTo(page: Page): ReadonlySet<string> {
+  const answers = new Set<string>();
+  page.on('response', (response) => {
+    if (response.url().startsWith(codecUrl())) answers.add(String(response.status()));
+  });
+  page.on('requestfailed', (request) => {
+    if (request.url().startsWith(codecUrl())) answers.add(request.failure()?.errorText ?? 'failed');
+  });
+  return answers;
+}
+
+/** What the UI shows by itself, and its settings when somebody names the codec server then: without credentials, and with them. */
+async function firstLook() {
+  const page = await window.newPage();
+  const answers = answersTo(page);
   await page.goto(action('localhost'));
   await page.getByText(CIPHERTEXT).first().waitFor();
-  await page.locator('[data-testid^="data-encoder-status"]').first().click();
+  const byItself = { shown: await page.locator('body').innerText(), answers: [...answers] };
+  const open = () => page.locator('[data-testid^="data-encoder-status"]').first().click();
+  const applied = async (holds: (one: Settings[number]) => boolean): Promise<Settings> => {
+    await page.getByRole('button', { name: 'Apply' }).click();
+    const kept = async () => (await window.storageState()).origins.flatMap((one) => one.localStorage);
+    return until(kept, (settings) => settings.some(holds), { everyMs: 200 });
+  };
+  await open();
   await page.getByPlaceholder('Paste your endpoint here').fill(codecUrl());
-  if (credentials) await page.getByText('Include cross-origin credentials').click();
-  await page.getByRole('button', { name: 'Apply' }).click();
-  const kept = async (): Promise<Settings> =>
-    (await page.context().storageState()).origins.flatMap((one) => one.localStorage);
-  const settings = await until(kept, (all) => all.some(({ value }) => value.includes(codecUrl())), { everyMs: 200 });
+  const unknown = await applied(({ value }) => value.includes(codecUrl()));
+  await open();
+  await page.getByText('Include cross-origin credentials').click();
+  const known = await applied(({ name, value }) => name === 'includeCredentials' && value === 'true');
   await page.close();
-  return settings;
+  return { byItself, unknown, known };
 }
 
 interface Looking {
   /** Who is logged in at the gateway, by the name on its page. Default nobody. */
   readonly as?: 'Vera' | 'Dana';
-  /** Of the UI. Default: as it is by itself. */
-  readonly settings?: Settings;
+  /** Of the UI. */
+  readonly settings: Settings;
   /** Default: the one that the gateway's config names. */
   readonly host?: string;
   /** What stands on the page when it is whole. */
@@ -98,60 +123,47 @@ interface Looking {
   readonly hiding?: string;
 }
 
-/** Looks at the action in the UI, in a browser of its own: what is on the page, and how the codec server answered it. */
-async function look({ as, settings = [], host = 'localhost', showing, hiding }: Looking) {
-  const origins = [{ origin: new URL(action(host)).origin, localStorage: settings }];
-  const context = await browser.newContext({
-    viewport: { width: 1440, height: 1000 },
-    storageState: { cookies: [], origins },
-  });
+/** Looks at the action in the UI, as somebody whose browser knows these settings alone: what is on the page, and how the codec server answered it. */
+async function look({ as, settings, host = 'localhost', showing, hiding }: Looking) {
+  await window.clearCookies();
+  const page = await window.newPage();
   try {
-    const page = await context.newPage();
+    // Of the same origin, and no page of it.
+    await page.goto(new URL('/api/v1/settings', action(host)).href);
+    const kept = Object.fromEntries(settings.map(({ name, value }) => [name, value]));
+    await page.evaluate(`localStorage.clear(); Object.assign(localStorage, ${JSON.stringify(kept)})`);
     if (as !== undefined) {
       await page.goto(`${gateway.url}/dev-login`);
       await page.locator('form', { hasText: as }).getByRole('button').click();
       await page.waitForURL((url) => url.pathname !== '/dev-login');
     }
-    const answers = new Set<string>();
-    page.on('response', (response) => {
-      if (response.url().startsWith(codecUrl())) answers.add(String(response.status()));
-    });
-    page.on('requestfailed', (request) => {
-      if (request.url().startsWith(codecUrl())) answers.add(request.failure()?.errorText ?? 'failed');
-    });
+    const answers = answersTo(page);
     await page.goto(action(host));
     await page.getByText(showing).first().waitFor();
-    if (settings.length > 0)
-      await until(
-        () => Promise.resolve(answers.size),
-        (size) => size > 0,
-      );
+    await until(
+      () => Promise.resolve(answers.size),
+      (size) => size > 0,
+    );
     const shown = await until(
       () => page.locator('body').innerText(),
       (text) => hiding === undefined || !text.includes(hiding),
     );
     return { shown, answers: [...answers] };
   } finally {
-    await context.close();
+    await page.close();
   }
 }
 
-test('shows ciphertext by itself', async () => {
-  const { shown, answers } = await look({ showing: CIPHERTEXT });
+test('shows ciphertext by itself', () => {
+  const { shown, answers } = first.byItself;
   expect(shown).not.toContain(NEEDLE);
   expect(answers).toEqual([]);
 });
 
 describe('with the gateway as its codec server', () => {
-  let known: Settings;
-  let unknown: Settings;
-  beforeAll(async () => {
-    [known, unknown] = await Promise.all([settingsWith({ credentials: true }), settingsWith({ credentials: false })]);
-  });
-
   test('shows everything to whoever may read it, and the log says to whom', async () => {
     const whole = { showing: `${NEEDLE} after`, hiding: CIPHERTEXT };
-    const { shown, answers } = await look({ as: 'Vera', settings: known, ...whole });
+    const { shown, answers } = await look({ as: 'Vera', settings: first.known, ...whole });
     expect(answers).toEqual(['200']);
     expect(shown).toContain(`${NEEDLE} asked for it`);
     expect(shown).not.toContain(CIPHERTEXT);
@@ -161,14 +173,18 @@ describe('with the gateway as its codec server', () => {
   });
 
   test.each([
-    ['nobody who is logged in', '401', () => ({ settings: known })],
-    ['a person without the role', '403', () => ({ as: 'Dana' as const, settings: known })],
-    ['whoever may, when it is not told to send credentials', '401', () => ({ as: 'Vera' as const, settings: unknown })],
+    ['nobody who is logged in', '401', () => ({ settings: first.known })],
+    ['a person without the role', '403', () => ({ as: 'Dana' as const, settings: first.known })],
+    [
+      'whoever may, when it is not told to send credentials',
+      '401',
+      () => ({ as: 'Vera' as const, settings: first.unknown }),
+    ],
     // Its cookie does not go there either, but nothing is asked at all: the browser asks first, and is not allowed to.
     [
       'whoever may, on another origin',
       'net::ERR_FAILED',
-      () => ({ as: 'Vera' as const, settings: known, host: '127.0.0.1' }),
+      () => ({ as: 'Vera' as const, settings: first.known, host: '127.0.0.1' }),
     ],
   ])('shows ciphertext to %s', async (_who, answer, looking) => {
     const { shown, answers } = await look({ ...looking(), showing: CIPHERTEXT });

@@ -67,6 +67,11 @@ limits:
     window: 1d
 `;
 
+const VIOLATIONS = `
+  window.violations = [];
+  document.addEventListener('securitypolicyviolation', (event) => window.violations.push(event.violatedDirective));
+`;
+
 export interface World {
   readonly stack: Stack;
   readonly url: string;
@@ -79,14 +84,22 @@ export interface World {
     proposal: object,
     options?: { readonly agent?: string },
   ): Promise<{ status: number; body: Record<string, unknown> }>;
-  /** A window of its own. */
+  /** A window of its own, whose pages tell in `window.violations` what their Content-Security-Policy stopped. */
   context(options?: BrowserContextOptions): Promise<BrowserContext>;
-  /** In a window of its own, logged in at the identity provider. */
-  /** `at`: the page that they came for, and are led back to. Default the inbox. */
-  logIn(who: PersonName, options?: BrowserContextOptions & { readonly at?: string }): Promise<Page>;
+  /** A page of somebody who is logged in. With `anew` or options of a window it is in a window of its own. */
+  logIn(who: PersonName, options?: BrowserContextOptions & LogIn): Promise<Page>;
+  /** Closes every page; whoever is logged in stays so. */
+  closePages(): Promise<void>;
   /** A value from the shop's database. */
   ask(query: string): Promise<unknown>;
   stop(): Promise<void>;
+}
+
+export interface LogIn {
+  /** The page that they came for, and are led back to. Default the inbox. */
+  readonly at?: string;
+  /** Whether they log in at the identity provider now, instead of once for all of their pages. */
+  readonly anew?: boolean;
 }
 
 export async function startWorld({
@@ -151,6 +164,18 @@ export async function startWorld({
     });
     tokens.set(agent, text);
   }
+  /** Of everybody who has logged in, with what their pages have loaded. */
+  const windows = new Map<PersonName, BrowserContext>();
+  const throughLogin = async (window: BrowserContext, who: PersonName, at: string): Promise<Page> => {
+    const page = await window.newPage();
+    await page.goto(at);
+    await page.getByLabel('User').fill(who);
+    await page.getByLabel('Password').fill(PASSWORD);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    const { origin, pathname } = new URL(at, url);
+    await page.waitForURL((now) => now.origin === origin && now.pathname === pathname);
+    return page;
+  };
   const world: World = {
     stack,
     url,
@@ -165,16 +190,34 @@ export async function startWorld({
       });
       return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
     },
-    context: (options) => browser.newContext({ baseURL: url, ...options }),
-    async logIn(who, { at = '/', ...options } = {}) {
-      const page = await (await world.context(options)).newPage();
+    async context(options) {
+      const window = await browser.newContext({ baseURL: url, ...options });
+      await window.addInitScript(VIOLATIONS);
+      return window;
+    },
+    async logIn(who, { at = '/', anew = false, ...options } = {}) {
+      const own = anew || Object.keys(options).length > 0;
+      if (anew || !windows.has(who)) {
+        const window = await world.context(anew ? options : {});
+        const page = await throughLogin(window, who, at);
+        if (anew) return page;
+        windows.set(who, window);
+        if (!own) return page;
+        await page.close();
+      }
+      const known = windows.get(who) as BrowserContext;
+      const window = own ? await world.context({ ...options, storageState: await known.storageState() }) : known;
+      const page = await window.newPage();
       await page.goto(at);
-      await page.getByLabel('User').fill(who);
-      await page.getByLabel('Password').fill(PASSWORD);
-      await page.getByRole('button', { name: 'Log in' }).click();
-      const { origin, pathname } = new URL(at, url);
-      await page.waitForURL((now) => now.origin === origin && now.pathname === pathname);
       return page;
+    },
+    async closePages() {
+      const kept = new Set(windows.values());
+      await Promise.all(
+        browser.contexts().map((window) => {
+          return kept.has(window) ? Promise.all(window.pages().map((page) => page.close())) : window.close();
+        }),
+      );
     },
     async ask(query) {
       const { rows } = await stack.shop.query<unknown[]>({ text: query, rowMode: 'array' });

@@ -56,7 +56,11 @@ const OF_A_PROCESS: ReadonlySet<string | undefined> = new Set(['dev', 'worker', 
 
 /** Runs a command to its end on a terminal of its own. Most run in this process: starting one takes longer than they do. */
 export async function cli(args: readonly string[], options: CliOptions = {}): Promise<Ended> {
-  if (OF_A_PROCESS.has(args[0])) return spawned(args, options);
+  return OF_A_PROCESS.has(args[0]) ? spawned(args, options) : inThisProcess(args, options);
+}
+
+/** Also one of the others, for whoever has given this process the environment that the config reads. */
+export async function inThisProcess(args: readonly string[], options: CliOptions = {}): Promise<Ended> {
   const { cwd = os.tmpdir(), stdin = '' } = options;
   const terminal = terminalFor(environment(options), stdin);
   const said = Promise.all([text(terminal.stdout), text(terminal.stderr)]);

@@ -1,10 +1,11 @@
 /** docs/clients.md and the scripts of docs/getting-started run against a real gateway, with a scripted model behind the OpenAI API; those of clients.md wait for a person who agrees. */
-import { execFile } from 'node:child_process';
+import { execFile, fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { envText } from '../../src/init/env-text.js';
 import { encodeCredential, issueAgent } from '../../src/trust/index.js';
 import { CLERK_SCHEMA, clerkSays, rowsOf } from '../support/clerk.js';
@@ -20,7 +21,7 @@ import {
 } from '../support/scripted-model.js';
 import { startStack, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
-import { scratch, snippetsOf, waysIn } from './support.js';
+import { programFrom, scratch, snippetsOf, waysIn } from './support.js';
 
 const page = await readFile(path.join(ROOT, 'docs/clients.md'), 'utf8');
 /** Mastra's asks for Node 22: test/node22 runs it. */
@@ -94,22 +95,49 @@ test("the package's README begins with the same", async () => {
   expect(readme).toContain(`\`\`\`ts\n${SNIPPETS.find(([name]) => name === 'propose.ts')?.[1]}\`\`\``);
 });
 
-test.each(SNIPPETS)('%s', async (name, code) => {
-  await stack.shop.query(rowsOf('sessions', 'stale', 120));
-  const file = path.join(folder, name);
-  await writeFile(file, onChatApi(code));
-  const env = {
-    ...process.env,
-    COUNTERSIGN_GATEWAY_URL: gateway.url,
-    COUNTERSIGN_API_KEY: key,
-    OPENAI_BASE_URL: model.url,
-    OPENAI_API_KEY: 'none',
-  };
-  const running = run(process.execPath, ['--import', 'tsx', file], { cwd: ROOT, env, timeout: 50_000 });
-  const [{ stdout }] = await Promise.all([running, approveWhatComes()]);
-  expect(stdout).toContain('success');
-  const { rowCount } = await stack.shop.query("SELECT FROM sessions WHERE note = 'stale'");
-  expect(rowCount).toBe(0);
+describe('the snippets', () => {
+  let agents: ChildProcess;
+  let said = '';
+
+  // One process for all of them, and without types: most of what they cost is to load the frameworks.
+  beforeAll(async () => {
+    for (const [name, code] of SNIPPETS) await programFrom(folder, name, onChatApi(code));
+    const runs = "process.on('message', async (name) => process.send(await import(name).then(() => name)));";
+    await writeFile(path.join(folder, 'snippets.mjs'), runs);
+    agents = fork(path.join(folder, 'snippets.mjs'), {
+      execArgv: [],
+      silent: true,
+      env: {
+        ...process.env,
+        COUNTERSIGN_GATEWAY_URL: gateway.url,
+        COUNTERSIGN_API_KEY: key,
+        OPENAI_BASE_URL: model.url,
+        OPENAI_API_KEY: 'none',
+      },
+    });
+    for (const stream of [agents.stdout, agents.stderr]) stream?.on('data', (text: Buffer) => (said += String(text)));
+  });
+  afterAll(async () => {
+    if (agents.exitCode !== null) return;
+    const over = once(agents, 'exit');
+    agents.kill();
+    await over;
+  });
+
+  test.each(SNIPPETS)('%s', async (name) => {
+    await stack.shop.query(rowsOf('sessions', 'stale', 120));
+    said = '';
+    const over = once(agents, 'message');
+    const died = once(agents, 'exit').then(() => Promise.reject(new Error(said)));
+    agents.send(`./${name.replace('.ts', '.mjs')}`);
+    await Promise.race([Promise.all([over, approveWhatComes()]), died]);
+    await until(
+      async () => said,
+      (text) => text.includes('success'),
+    );
+    const { rowCount } = await stack.shop.query("SELECT FROM sessions WHERE note = 'stale'");
+    expect(rowCount).toBe(0);
+  });
 });
 
 async function plans(...ids: readonly number[]): Promise<string[]> {

@@ -1,24 +1,29 @@
 /** Every snippet of docs/mcp.md runs: the config on server-filesystem, pinned by the command, and the proposal on it. */
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseProposal } from '../../src/action/proposal.js';
 import { loadConfig } from '../../src/config/config.js';
 import { bundleFromFiles, compilePolicy, loadBundle } from '../../src/policy/index.js';
-import { cli } from '../cli/support.js';
+import { inThisProcess } from '../cli/support.js';
 import { ROOT, STARTER } from '../support/stack.js';
 import { act } from '../tools/conformance.js';
 import { onSources, scratch } from './support.js';
 
 const page = await readFile(path.join(ROOT, 'docs/mcp.md'), 'utf8');
 let folder: string;
+const searched = process.env['PATH'] ?? '';
 
 beforeAll(async () => {
   folder = await scratch('mcp');
   await mkdir(path.join(folder, 'files'));
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(async () => {
+  process.env['PATH'] = searched;
+  delete process.env['FILES_FOLDER'];
+  await rm(folder, { recursive: true, force: true });
+});
 
 function snippet(name: string): string {
   const [, code] = new RegExp(`\`\`\`\\w+ ${name.replaceAll('.', '\\.')}\\n(.*?)\`\`\``, 's').exec(page) ?? [];
@@ -31,10 +36,16 @@ test('countersign.config.mjs and proposal.json: pinned by the command, done, ver
   await writeFile(config, snippet('countersign.config.mjs'));
   const env = {
     FILES_FOLDER: path.join(folder, 'files'),
-    PATH: `${path.join(ROOT, 'node_modules/.bin')}:${process.env['PATH'] ?? ''}`,
+    PATH: `${path.join(ROOT, 'node_modules/.bin')}:${searched}`,
   };
-  const pin = (...args: readonly string[]) =>
-    cli(['mcp', 'pin', 'files', '--config', config, ...args], { env, cwd: folder });
+  Object.assign(process.env, env);
+  let times = 0;
+  const pin = async (...args: readonly string[]) => {
+    // A process loads a module once, and the command has closed its tools.
+    const again = path.join(folder, `config-${times++}.mjs`);
+    await copyFile(config, again);
+    return inThisProcess(['mcp', 'pin', 'files', '--config', again, ...args], { env, cwd: folder });
+  };
   const shown = await pin();
   expect({ code: shown.code, stderr: shown.stderr }).toEqual({ code: 3, stderr: '' });
   expect(shown.stdout).toMatch(/write_file: new\n[^]*\+ description: Create a new file/);
@@ -49,7 +60,6 @@ test('countersign.config.mjs and proposal.json: pinned by the command, done, ver
   expect((await pin()).stderr).toContain('CONFIG_INVALID');
   await writeFile(file, pins);
 
-  Object.assign(process.env, env);
   const [tool] = (await loadConfig(config)).tools;
   if (tool === undefined) throw new Error('the config has no tool');
   const { input } = parseProposal(JSON.parse(snippet('proposal.json')));

@@ -1,5 +1,5 @@
 /** Every snippet of the README runs: the agent's code and the config on a real stack, the policy test under vitest, the policy in Cedar. */
-import { MAIN } from '../cli/support.js';
+import { cli } from '../cli/support.js';
 import { execFile } from 'node:child_process';
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -9,7 +9,7 @@ import { bundleFromFiles, compilePolicy, loadBundle } from '../../src/policy/ind
 import { encodeCredential, issueAgent } from '../../src/trust/index.js';
 import { loadConfig } from '../../src/config/config.js';
 import { ROOT, startStack, STARTER, type Stack } from '../support/stack.js';
-import { onSources, passesInVitest, scratch } from './support.js';
+import { onSources, passesInVitest, programFrom, scratch } from './support.js';
 
 const readme = await readFile(path.join(ROOT, 'README.md'), 'utf8');
 let folder: string;
@@ -49,15 +49,19 @@ test('agent.ts', async () => {
     roles: ['read_write_user'],
     scopes: ['shop-db'],
   });
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', await written('agent.ts')], {
-    cwd: ROOT,
-    env: {
-      ...process.env,
-      TEMPORAL_ADDRESS: stack.temporal.address,
-      TEMPORAL_NAMESPACE: stack.temporal.namespace,
-      COUNTERSIGN_AGENT: encodeCredential(credential),
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [await programFrom(folder, 'agent.ts', snippet('agent.ts'))],
+    {
+      cwd: ROOT,
+      env: {
+        ...process.env,
+        TEMPORAL_ADDRESS: stack.temporal.address,
+        TEMPORAL_NAMESPACE: stack.temporal.namespace,
+        COUNTERSIGN_AGENT: encodeCredential(credential),
+      },
     },
-  });
+  );
   expect(stdout).toMatch(/^success /);
   const { rows } = await stack.shop.query<{ plan: string }>('SELECT plan FROM customers WHERE id = 7');
   expect(rows[0]?.plan).toBe('pro');
@@ -121,7 +125,7 @@ test.each(COMMANDS)('%s', async (line) => {
   const words = line.split(' ').slice(1);
   const options = words.filter((word) => word.startsWith('--'));
   const command = words.slice(0, words.findIndex((word) => word.startsWith('-') || word.startsWith('<')) >>> 0);
-  const { stdout } = await promisify(execFile)(process.execPath, [MAIN, ...command, '--help'], { cwd: ROOT });
+  const { stdout } = await cli([...command, '--help']);
   expect(stdout).toContain(`countersign ${command.join(' ')}`);
   for (const option of options) expect(stdout).toContain(option);
 });

@@ -11,7 +11,7 @@ import { cli } from '../cli/support.js';
 import { journalTool } from '../support/journal-tool.js';
 import { ended, ROOT, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
-import { onSources, scratch } from './support.js';
+import { onSources, programFrom, scratch } from './support.js';
 
 const page = await readFile(path.join(ROOT, 'docs/recovery.md'), 'utf8');
 const blocks = [...page.matchAll(/^```(\w+)(?: (\S+))?\n([^]*?)^```$/gm)].map(([, language, name, text]) => ({
@@ -59,9 +59,8 @@ afterAll(async () => {
 
 async function runSnippet(name: string): Promise<string> {
   const block = blocks.find((one) => one.name === name);
-  const file = path.join(folder, name);
-  await writeFile(file, onSources(block?.text ?? ''));
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', file], {
+  const file = await programFrom(folder, name, onSources(block?.text ?? ''));
+  const { stdout } = await promisify(execFile)(process.execPath, [file], {
     cwd: ROOT,
     env: { ...process.env, ...env },
   });

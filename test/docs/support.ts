@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { transform } from 'esbuild';
 import { expect, inject } from 'vitest';
 import { ROOT } from '../support/root.js';
 
@@ -18,6 +19,14 @@ export function onSources(snippet: string): string {
     /from 'countersign(\/\w+)?'/g,
     (_, entry?: string) => `from '${inject('compiledSources')}/src${entry ?? ''}/index.js'`,
   );
+}
+
+/** Writes a snippet of TypeScript as what Node runs by itself. @returns the file */
+export async function programFrom(folder: string, name: string, snippet: string): Promise<string> {
+  const file = path.join(folder, name.replace(/\.ts$/, '.mjs'));
+  const { code } = await transform(snippet, { loader: 'ts', format: 'esm' });
+  await writeFile(file, code);
+  return file;
 }
 
 /** Runs `policy.test.ts` in the folder, as its reader would, and expects its one test to pass. */

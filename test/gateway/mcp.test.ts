@@ -1,4 +1,5 @@
 /** `/mcp` by the official client of both eras: what it is offered, what comes of calls, and who is let in. */
+import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,6 +31,8 @@ let gateway: TestGateway;
 let root: string;
 let notes: Notes;
 let dana: Credential;
+/** Clients of the servers themselves, past the gateway. */
+let direct: Readonly<Record<'everything' | 'memory', Client>>;
 const closing: (() => Promise<void>)[] = [];
 
 const ERAS = [
@@ -97,7 +100,7 @@ function memoryIn(file: string): StdioServer {
 }
 
 /** A client of the server itself. */
-async function direct({ command, args = [], env }: StdioServer): Promise<Client> {
+async function directly({ command, args = [], env }: StdioServer): Promise<Client> {
   const client = new Client({ name: 'direct', version: '1' });
   const given = env === undefined ? {} : { env: env as Record<string, string> };
   await client.connect(new StdioClientTransport({ command, args: [...args], stderr: 'ignore', ...given }));
@@ -182,6 +185,10 @@ beforeAll(async () => {
   await stack.startWorker();
   gateway = await startTestGateway(stack);
   dana = await stack.approver('dana', ['dba']);
+  direct = {
+    everything: await directly(packaged('server-everything', 'stdio')),
+    memory: await directly(memoryIn(path.join(folder, 'another-memory.jsonl'))),
+  };
   closing.push(
     remove,
     () => notes.stop(),
@@ -247,33 +254,27 @@ describe.for(ERAS)('a client of %s', ([, options]) => {
   });
 
   test('sees whole servers as they are: their tools, resources and prompts, and the same answers', async () => {
-    const { folder, remove } = await temporaryFolder();
-    closing.push(remove);
-    const file = path.join(folder, 'memory.jsonl');
-    const servers = { everything: packaged('server-everything', 'stdio'), memory: memoryIn(file) };
     const client = await connected(options);
     const { tools } = await client.listTools();
     const schemas = new Map(tools.map(({ name, inputSchema }) => [name, inputSchema]));
-    for (const [name, server] of Object.entries(servers) as [keyof typeof servers, StdioServer][]) {
-      const own = (await (await direct(server)).listTools()).tools;
+    for (const [name, itself] of Object.entries(direct) as [keyof typeof direct, Client][]) {
+      const own = (await itself.listTools()).tools;
       expect(own.map((tool) => tool.name).toSorted()).toEqual(
         [...Object.keys(READS[name]), ...Object.keys(WRITES[name])].toSorted(),
       );
       for (const tool of own) expect(schemas.get(`${name}_${tool.name}`)).toEqual(tool.inputSchema);
     }
-    const entities = [{ name: 'ann', entityType: 'person', observations: [path.basename(folder)] }];
-    const memory = await direct(servers.memory);
-    await client.callTool({ name: 'memory_delete_entities', arguments: { entityNames: ['ann'] } });
+    const entities = [{ name: 'ann', entityType: 'person', observations: [randomUUID()] }];
+    const forgotten = { entityNames: ['ann'] };
+    await direct.memory.callTool({ name: 'delete_entities', arguments: forgotten });
+    await client.callTool({ name: 'memory_delete_entities', arguments: forgotten });
     const created = await client.callTool({ name: 'memory_create_entities', arguments: { entities } });
-    const { content } = await memory.callTool({ name: 'create_entities', arguments: { entities } });
+    const { content } = await direct.memory.callTool({ name: 'create_entities', arguments: { entities } });
     expect(created.content).toEqual(content);
-    for (const [name, itself] of [
-      ['memory', memory],
-      ['everything', await direct(servers.everything)],
-    ] as const) {
+    for (const name of ['memory', 'everything'] as const) {
       for (const [tool, args] of Object.entries(READS[name])) {
         const through = await client.callTool({ name: `${name}_${tool}`, arguments: args });
-        const { content, structuredContent } = await itself.callTool({ name: tool, arguments: args });
+        const { content, structuredContent } = await direct[name].callTool({ name: tool, arguments: args });
         // Its environment is the worker's own.
         if (tool === 'get-env') continue;
         const seen = { tool, content: through.content, structuredContent: through.structuredContent };
@@ -283,7 +284,7 @@ describe.for(ERAS)('a client of %s', ([, options]) => {
   });
 
   test('reads resources and prompts by the methods that the protocol has for them, under policy', async () => {
-    const itself = await direct(packaged('server-everything', 'stdio'));
+    const itself = direct.everything;
     const client = await connected(options);
     const [first] = (await itself.listResources()).resources;
     const uri = first?.uri ?? '';

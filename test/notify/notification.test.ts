@@ -11,10 +11,20 @@ import { email, slack, webhook, type NotificationsConfig } from '../../src/notif
 import { deliveryId, type Announcement } from '../../src/notify/notice.js';
 import type { TemporalSettings } from '../../src/environment.js';
 import { issueAgent, type Credential } from '../../src/trust/index.js';
+import type { RunningWorker } from '../../src/worker/worker.js';
 import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
 import { spawnWorker } from '../support/worker-process.js';
-import { openMail, openReceiver, openSlack, status, TLS, type HttpReceiver } from './support.js';
+import {
+  openMail,
+  openReceiver,
+  openSlack,
+  status,
+  TLS,
+  type HttpReceiver,
+  type MailServer,
+  type SlackServer,
+} from './support.js';
 
 const SECRET = `whsec_${randomBytes(32).toString('base64')}`;
 const TOKEN = 'xoxb-very-secret-token';
@@ -23,7 +33,7 @@ const PURGE = { tool: 'shop-db', input: { op: 'delete', table: 'sessions', where
 const AGENT = { id: 'agent-1', tenant: TENANT, roles: ['admin_user'], scopes: ['*'] };
 
 let stack: Stack;
-/** The agent of the running test. Each test has a task queue of its own, so that it gets no notices of other tests. */
+/** The agent of the running test. Each has a task queue of its own, or the one that `onEveryChannel` shares. */
 let agent: Countersign;
 let queue: TemporalSettings;
 let dba: Credential;
@@ -42,6 +52,7 @@ beforeAll(async () => {
   temporal = new Client({ connection: opened.connection, namespace: stack.temporal.namespace });
 });
 afterAll(async () => {
+  await (await shared)?.stop();
   await close?.();
   await stack?.stop();
 });
@@ -59,23 +70,81 @@ afterEach(async () => {
   stack.worker = undefined;
 });
 
+interface Shared {
+  readonly queue: TemporalSettings;
+  readonly http: HttpReceiver;
+  readonly chat: SlackServer;
+  readonly mail: MailServer;
+  stop(): Promise<void>;
+}
+
+let shared: Promise<Shared> | undefined;
+
+/** For tests that need no other worker: one with a channel of each kind, of which nothing was heard yet. */
+async function onEveryChannel(): Promise<Shared> {
+  shared ??= startShared();
+  const all = await shared;
+  await agent.close();
+  ({ queue } = all);
+  agent = await Countersign.connect({ ...queue, credential: await issueAgent(stack.keyring, AGENT) });
+  for (const heard of [all.http.seen, all.chat.calls, all.mail.mails]) heard.length = 0;
+  all.chat.messages.clear();
+  return all;
+}
+
+async function startShared(): Promise<Shared> {
+  const [http, chat, mail] = await Promise.all([openReceiver(), openSlack(TOKEN), openMail()]);
+  const own = await startWorker({
+    channels: [
+      hook(http.url, 'hook', 30_000),
+      slack({ token: 'env:NOTIFY_TOKEN', channel: 'C0123456789', apiUrl: chat.apiUrl, timeoutMs: 30_000 }),
+      letters('email', mail.port),
+    ],
+  });
+  const stop = async (): Promise<void> => {
+    await Promise.all([http, chat, mail].map((one) => one.stop()));
+    await own.stop();
+  };
+  return { queue, http, chat, mail, stop };
+}
+
+/** Waits until all has been told that there was to tell of an action, so that no later test hears of it. */
+async function told(actionId: string, ...kinds: readonly string[]): Promise<void> {
+  const ids = kinds.map((kind, n) => `notice/${TENANT}/${actionId}/${n}-${kind}`);
+  await Promise.all(ids.map((id) => temporal.workflow.getHandle(id).result()));
+}
+
+async function cancelled(actionId: string): Promise<void> {
+  await agent.cancel(actionId);
+  await agent.outcome(actionId);
+  await told(actionId, 'asked', 'ended');
+}
+
 async function opening<T extends { stop(): Promise<void> }>(server: Promise<T>): Promise<T> {
   const one = await server;
   opened.push(one);
   return one;
 }
 
-async function worker(notifications: Omit<NotificationsConfig, 'gatewayUrl'>): Promise<void> {
+function startWorker(notifications: Omit<NotificationsConfig, 'gatewayUrl'>): Promise<RunningWorker> {
   const config = {
     policies: stack.policies,
     tools: [shopTool(stack.shopUrl)],
     notifications: { gatewayUrl: 'https://approvals.example.com', ...notifications },
   };
-  stack.worker = await stack.startWorker({ config, temporal: queue });
+  return stack.startWorker({ config, temporal: queue });
+}
+
+/** Of the running test. */
+async function worker(notifications: Omit<NotificationsConfig, 'gatewayUrl'>): Promise<void> {
+  stack.worker = await startWorker(notifications);
 }
 
 const hook = (url: string, name = 'hook', timeoutMs = 2000) =>
   webhook({ name, url, secrets: ['env:NOTIFY_SECRET'], allow: { loopback: true }, timeoutMs });
+
+const letters = (name: string, port: number) =>
+  email({ name, from: 'c@example.com', to: ['dba@example.com'], host: '127.0.0.1', port, ca: `file:${TLS}ca.pem` });
 
 const trail = (actionId: string) => stack.ledger.deliveries.list(TENANT, actionId);
 
@@ -96,6 +165,7 @@ async function waitForDelivery(
           one.status === (has.status ?? 'delivered') &&
           (has.detail?.test(one.detail) ?? true),
       ),
+    { everyMs: 100 },
   );
   return all.find((one) => one.kind === kind && one.channel === channel);
 }
@@ -137,24 +207,7 @@ async function freePort(): Promise<number> {
 
 describe('people are notified', () => {
   test('on every channel, and every delivery is recorded with the provider’s response', async () => {
-    const [http, chat, mail] = await Promise.all([
-      opening(openReceiver()),
-      opening(openSlack(TOKEN)),
-      opening(openMail()),
-    ]);
-    await worker({
-      channels: [
-        hook(http.url),
-        slack({ token: 'env:NOTIFY_TOKEN', channel: 'C0123456789', apiUrl: chat.apiUrl }),
-        email({
-          from: 'c@example.com',
-          to: ['dba@example.com'],
-          host: '127.0.0.1',
-          port: mail.port,
-          ca: `file:${TLS}ca.pem`,
-        }),
-      ],
-    });
+    const { http, chat, mail } = await onEveryChannel();
     const action = await pending(agent, { ...PURGE, reasoning: 'They are stale.' });
     const { actionId } = action;
     expect(await waitForDelivery(actionId, 'asked', 'hook')).toMatchObject({ attempts: 1, detail: 'HTTP 204' });
@@ -190,6 +243,7 @@ describe('people are notified', () => {
     const [[, message] = []] = chat.messages;
     expect(message?.['blocks']).toContain('Ended: denied');
     expect(message?.['blocks']).not.toContain('countersign.approve');
+    await told(actionId, 'asked', 'decided', 'ended');
     expect(received(http).at(-1)).toMatchObject({ type: 'action.ended', data: { status: 'denied' } });
 
     // Neither the sent notices nor Temporal's history contain rows, input, people's reasons or credentials.
@@ -230,8 +284,7 @@ describe('people are notified', () => {
   });
 
   test('not at all about an action without an approval request', async () => {
-    const http = await opening(openReceiver());
-    await worker({ channels: [hook(http.url)] });
+    const { http } = await onEveryChannel();
     const outcome = await ended(agent, {
       tool: 'shop-db',
       input: { op: 'delete', table: 'sessions', where: { id: 1 } },
@@ -240,17 +293,14 @@ describe('people are notified', () => {
     const asked = await pending(agent, PURGE);
     await waitForDelivery(asked.actionId, 'asked', 'hook');
     expect(received(http)).toHaveLength(1);
-    await agent.cancel(asked.actionId);
+    await cancelled(asked.actionId);
   });
 });
 
 test('a message that reaches Slack only when the action has ended does not keep its buttons', async () => {
-  const chat = await opening(openSlack(TOKEN));
+  const { chat } = await onEveryChannel();
   let open: () => void = () => {};
   chat.gates.push(new Promise<void>((resolve) => (open = resolve)));
-  await worker({
-    channels: [slack({ token: 'env:NOTIFY_TOKEN', channel: 'C0123456789', apiUrl: chat.apiUrl, timeoutMs: 30_000 })],
-  });
   const action = await pending(agent, PURGE);
   const { actionId } = action;
   await until(
@@ -270,6 +320,7 @@ test('a message that reaches Slack only when the action has ended does not keep 
   const [[, message] = []] = chat.messages;
   expect(message?.['blocks']).toContain('Ended: denied');
   expect(message?.['blocks']).not.toContain('countersign.approve');
+  await told(actionId, 'asked', 'decided', 'ended');
 });
 
 describe('a channel that is down', () => {
@@ -298,9 +349,9 @@ describe('a channel that is down', () => {
   });
 
   test('that hangs does not delay the action', async () => {
-    const http = await opening(openReceiver());
-    http.otherwise = () => {};
-    await worker({ channels: [hook(http.url, 'hook', 30_000)] });
+    const { http } = await onEveryChannel();
+    let release: () => void = () => {};
+    http.answers.push((response) => void (release = () => response.end()));
     const action = await pending(agent, PURGE);
     await until(
       async () => http.seen.length,
@@ -309,7 +360,11 @@ describe('a channel that is down', () => {
     await stack.decide(action, dba);
     expect((await action.outcome()).status).toBe('success');
     // The first attempt still waits for its response.
-    expect(await trail(action.actionId)).toEqual([]);
+    const { actionId } = action;
+    const ofHook = (await trail(actionId)).filter(({ channel, kind }) => channel === 'hook' && kind === 'asked');
+    expect(ofHook).toEqual([]);
+    release();
+    await told(actionId, 'asked', 'decided', 'ended');
   });
 
   test('for too long is given up, and that is recorded', async () => {
@@ -324,16 +379,15 @@ describe('a channel that is down', () => {
   });
 
   test('is tried again at the time that it states, and not before', async () => {
-    const http = await opening(openReceiver());
+    const { http } = await onEveryChannel();
     http.answers.push(status(429, { 'retry-after': '3' }));
-    await worker({ channels: [hook(http.url)] });
     const action = await pending(agent, PURGE);
     const done = await waitForDelivery(action.actionId, 'asked', 'hook');
     expect(done?.attempts).toBe(2);
     const [first, second] = http.seen;
     expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(2900);
     expect(first?.headers['webhook-id']).toBe(second?.headers['webhook-id']);
-    await agent.cancel(action.actionId);
+    await cancelled(action.actionId);
   });
 
   test('for good (410, SMTP 5xx) is not tried again; for now (SMTP 4xx) it is', async () => {
@@ -353,9 +407,7 @@ describe('a channel that is down', () => {
         }),
       ),
     ]);
-    const mail = (name: string, port: number) =>
-      email({ name, from: 'c@example.com', to: ['dba@example.com'], host: '127.0.0.1', port, ca: `file:${TLS}ca.pem` });
-    await worker({ channels: [hook(http.url), mail('grey', greylisting.port), mail('shut', refusing.port)] });
+    await worker({ channels: [hook(http.url), letters('grey', greylisting.port), letters('shut', refusing.port)] });
     const action = await pending(agent, PURGE);
     const { actionId } = action;
     expect(await waitForDelivery(actionId, 'asked', 'hook', { status: 'failed', detail: /^HTTP 410/ })).toMatchObject({
@@ -387,19 +439,15 @@ test('when a worker dies during a delivery, the notice is delivered nevertheless
   const action = await pending(agent, PURGE);
   await inTheMiddle;
   await killedWorker.kill();
-  const secondWorker = await spawnWorker({ ...stack, temporal: queue }, stack.policies);
-  try {
-    const { actionId } = action;
-    const done = await waitForDelivery(actionId, 'asked', 'webhook');
-    expect(done?.attempts).toBe(2);
-    const ids = http.seen.map(({ headers }) => headers['webhook-id']);
-    expect(ids).toEqual([done?.deliveryId, done?.deliveryId]);
-    await stack.decide(action, dba);
-    expect((await action.outcome()).status).toBe('success');
-    await waitForDelivery(actionId, 'ended', 'webhook');
-  } finally {
-    await secondWorker.kill();
-  }
+  await worker({ channels: [hook(http.url, 'webhook')] });
+  const { actionId } = action;
+  const done = await waitForDelivery(actionId, 'asked', 'webhook');
+  expect(done?.attempts).toBe(2);
+  const ids = http.seen.map(({ headers }) => headers['webhook-id']);
+  expect(ids).toEqual([done?.deliveryId, done?.deliveryId]);
+  await stack.decide(action, dba);
+  expect((await action.outcome()).status).toBe('success');
+  await waitForDelivery(actionId, 'ended', 'webhook');
 });
 
 describe('a person with access to Temporal', () => {
@@ -407,8 +455,7 @@ describe('a person with access to Temporal', () => {
     temporal.workflow.start('notification', { workflowId: id, taskQueue, args: [announcement] });
 
   test('who starts the notification workflows first does not delay the action', async () => {
-    const http = await opening(openReceiver());
-    await worker({ channels: [hook(http.url)] });
+    const { http } = await onEveryChannel();
     const actionId = `taken-${randomUUID()}`;
     for (const kind of ['0-asked', '1-decided', '2-ended']) {
       await start(`notice/${TENANT}/${actionId}/${kind}`, {}, 'nobody');
@@ -421,8 +468,7 @@ describe('a person with access to Temporal', () => {
   });
 
   test('cannot make people read anything but what the ledger contains', async () => {
-    const http = await opening(openReceiver());
-    await worker({ channels: [hook(http.url)] });
+    const { http } = await onEveryChannel();
     const action = await pending(agent, PURGE);
     await waitForDelivery(action.actionId, 'asked', 'hook');
     const forged = {
@@ -451,29 +497,12 @@ describe('a person with access to Temporal', () => {
     );
     await expect((await start(`x-${randomUUID()}`, 'nonsense')).result()).rejects.toThrow('Workflow execution failed');
     expect(http.seen).toHaveLength(2);
-    await agent.cancel(action.actionId);
+    await cancelled(action.actionId);
   });
 });
 
 test('hostile text of an agent arrives as text', async () => {
-  const [http, chat, mail] = await Promise.all([
-    opening(openReceiver()),
-    opening(openSlack(TOKEN)),
-    opening(openMail()),
-  ]);
-  await worker({
-    channels: [
-      hook(http.url),
-      slack({ token: 'env:NOTIFY_TOKEN', channel: 'C0123456789', apiUrl: chat.apiUrl }),
-      email({
-        from: 'c@example.com',
-        to: ['dba@example.com'],
-        host: '127.0.0.1',
-        port: mail.port,
-        ca: `file:${TLS}ca.pem`,
-      }),
-    ],
-  });
+  const { http, chat, mail } = await onEveryChannel();
   const reasoning = `<!channel> <https://evil.example|Approve>\r\nBcc: evil@example.com\r\n\r\n<script>alert(1)</script> \u202Egnihton${'x'.repeat(10_000)}`;
   const action = await pending(agent, { ...PURGE, reasoning });
   for (const channel of ['hook', 'slack', 'email']) await waitForDelivery(action.actionId, 'asked', channel);
@@ -487,5 +516,5 @@ test('hostile text of an agent arrives as text', async () => {
   const words = received(http)[0]?.data['reasoning'] as string;
   expect(words.length).toBeLessThanOrEqual(500);
   expect(words).not.toMatch(/[\r\n\u202e]/);
-  await agent.cancel(action.actionId);
+  await cancelled(action.actionId);
 });

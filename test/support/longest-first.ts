@@ -5,7 +5,6 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** What took over 20 s in a whole run on two cores, the longest first. The rest follows as Vitest orders it: larger files first. */
 const LONGEST = [
-  'browser/pages',
   'prove/prove',
   'hazards/canaries',
   'hazards/restarts',
@@ -22,10 +21,8 @@ const LONGEST = [
   'workflow/temporal-native',
   'hazards/standing-approvals',
   'hazards/postgres-lies',
-  'browser/approval',
-  'notify/notification',
+  'browser/pages',
   'hazards/runaway',
-  'gateway/mcp',
   'hazards/overtaken',
   'gateway/api',
   'radar/postgres',
@@ -33,7 +30,7 @@ const LONGEST = [
   'hazards/edits',
   'hazards/decided-and-cancelled',
   'policy/backtest/corpus',
-  'docs/clients',
+  'gateway/mcp',
   'replay/command',
   'dev/postgres',
   'dev/no-orphans',
@@ -43,11 +40,10 @@ const LONGEST = [
   'radar/lease',
   'tools/mcp',
   'hazards/faults',
+  'notify/notification',
+  'browser/approval',
   'ledger/archive',
-  'browser/temporal-ui',
   'verify/evaluator',
-  'browser/hostile',
-  'docs/readme',
   'tools/http-action',
   'hazards/one-effect',
   'hazards/people',
@@ -57,7 +53,6 @@ const LONGEST = [
   'gateway/dry-run',
   'gateway/events',
   'cli/receipts',
-  'docs/mcp',
   'cli/init',
 ];
 
