@@ -21,11 +21,12 @@ import { STARTER, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
 import { spawnWorker, type WorkerProcess } from '../support/worker-process.js';
 
-const WAITING = 100;
+/** Of which a quarter is decided during each restart: more than come in at once, so that some come while what is restarted is away. */
+const WAITING = 48;
 const AT_ONCE = 8;
 
-/** Twenty people, so that none says yes too often in too short a time. */
-const PEOPLE: readonly DevPerson[] = Array.from({ length: 20 }, (_, n) => ({
+/** Ten people, so that none says yes too often in too short a time. */
+const PEOPLE: readonly DevPerson[] = Array.from({ length: 10 }, (_, n) => ({
   id: `dba-${n}`,
   name: `Person ${n}`,
   tenant: 'acme',
