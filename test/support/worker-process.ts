@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import pino from 'pino';
+import { heartbeating } from '../../activities/step.js';
 import { argumentsFor } from '../../scripts/program.js';
 import type { FaultPoint } from '../../activities/index.js';
 import type { CountersignConfig } from '../../src/config/config.js';
@@ -101,7 +102,8 @@ function stoppingAt(stops: readonly Stop[]): Faults {
       if (next === undefined || --next.times > 0) return;
       left.splice(left.indexOf(next), 1);
       process.send?.({ stopped: reached });
-      await new Promise(() => {});
+      // Alive until it is killed, however long others take to come to their points.
+      await heartbeating(() => new Promise<never>(() => {}));
     },
   };
 }
