@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -178,6 +178,8 @@ test('the starter bundle is found from an installed package, and not in a packag
       await cp(own(part), join(installed, 'dist', part), { recursive: true });
     }
     await cp(own('policies'), join(installed, 'policies'), { recursive: true });
+    // What it depends on is installed beside it.
+    await symlink(own('node_modules/lru-cache'), join(root, 'node_modules/lru-cache'));
     await writeFile(join(installed, 'package.json'), '{"name":"countersign","type":"module"}');
     await cp(join(installed, 'policies'), join(root, 'policies'), { recursive: true });
     const find = async (): Promise<string> => {

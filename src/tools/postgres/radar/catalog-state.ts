@@ -4,7 +4,7 @@ import type { PostgresSession } from '../connection.js';
 import { DEFINITIONS_SQL, SEALS_SQL } from './catalog-sql.js';
 import { EVENT_TRIGGERS } from './definition-source.js';
 import { FIXED_PATH, runFixed } from './fixed-session.js';
-import { Snapshot } from './snapshot.js';
+import { TransactionSnapshot } from './transaction-snapshot.js';
 
 export interface TableState {
   readonly oid: string;
@@ -37,7 +37,7 @@ export interface NamedTable {
 
 interface Seals {
   /** Which transactions are in it. */
-  readonly snapshot: Snapshot;
+  readonly snapshot: TransactionSnapshot;
   readonly tables: ReadonlyMap<string, Pick<TableState, 'triggers' | 'published'>>;
   readonly own: CatalogState['own'];
 }
@@ -84,7 +84,7 @@ export async function sealsOf(
     readonly events?: string;
   };
   return {
-    snapshot: new Snapshot(said.snapshot ?? ''),
+    snapshot: new TransactionSnapshot(said.snapshot ?? ''),
     tables: new Map(Object.entries(said.tables ?? {})),
     own: { function: said.function ?? '', events: said.events ?? '' },
   };

@@ -19,7 +19,7 @@ import { lsnOf, type DecodedDefinitions } from './decode.js';
 import { concernOf } from './definition-concern.js';
 import { runFixed } from './fixed-session.js';
 import { RADAR_APPLICATION } from './messages.js';
-import type { Snapshot } from './snapshot.js';
+import type { TransactionSnapshot } from './transaction-snapshot.js';
 import { ToldDefinitions } from './told-definitions.js';
 
 interface Look {
@@ -28,7 +28,7 @@ interface Look {
   /** Everything that is in `state` was committed before here. An LSN. */
   readonly lsn: string;
   /** What this saw is in `state`. */
-  readonly snapshot: Snapshot;
+  readonly snapshot: TransactionSnapshot;
   readonly at: Date;
 }
 
@@ -107,7 +107,7 @@ export class DefinitionWatch {
     tables: readonly NamedTable[],
     names: SealNames,
     signal: AbortSignal,
-  ): Promise<{ readonly found: CatalogFound; readonly snapshot: Snapshot }> {
+  ): Promise<{ readonly found: CatalogFound; readonly snapshot: TransactionSnapshot }> {
     const seals = await sealsOf(session, tables, names, signal);
     const definitions = await definitionsOf(session, tables, [], signal);
     const isNew = ({ name, oid }: NamedTable) => this.#facts.get(name)?.digest !== definitions.get(oid)?.digest;

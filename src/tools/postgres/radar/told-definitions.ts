@@ -2,7 +2,7 @@
 import type { Json, JsonObject } from '../../../action/json.js';
 import type { RadarWriter } from '../../../action/radar.js';
 import type { CatalogChange } from './catalog-changes.js';
-import type { Snapshot } from './snapshot.js';
+import type { TransactionSnapshot } from './transaction-snapshot.js';
 
 interface Told {
   readonly writers: readonly RadarWriter[];
@@ -29,12 +29,12 @@ export class ToldDefinitions {
   }
 
   /** What a look that saw these transactions has settled. */
-  looked(snapshot: Snapshot): void {
+  looked(snapshot: TransactionSnapshot): void {
     for (const [key, { transaction }] of this.#told) if (snapshot.sees(transaction)) this.#told.delete(key);
   }
 
   /** `looked`: as it is after one more look, which saw these transactions. */
-  remembered(looked: Snapshot | undefined): readonly JsonObject[] {
+  remembered(looked: TransactionSnapshot | undefined): readonly JsonObject[] {
     return [...this.#told]
       .filter(([, { transaction }]) => looked?.sees(transaction) !== true)
       .map(([key, { writers, transaction }]) => ({

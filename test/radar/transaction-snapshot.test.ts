@@ -1,6 +1,6 @@
 /** Whether a look at the catalog saw a transaction that the log names by the last 32 bits of its number. */
 import { describe, expect, test } from 'vitest';
-import { Snapshot } from '../../src/tools/postgres/radar/snapshot.js';
+import { TransactionSnapshot } from '../../src/tools/postgres/radar/transaction-snapshot.js';
 
 const CYCLE = 2n ** 32n;
 
@@ -13,7 +13,7 @@ test.each([
   ['nothing ran', '752:752:', 751n, true],
   ['nothing ran and it is the next', '752:752:', 752n, false],
 ])('where %s', (_case, text, xid, sees) => {
-  expect(new Snapshot(text).sees(String(xid))).toBe(sees);
+  expect(new TransactionSnapshot(text).sees(String(xid))).toBe(sees);
 });
 
 describe('when the numbers in the log have begun anew', () => {
@@ -26,10 +26,10 @@ describe('when the numbers in the log have begun anew', () => {
     ['one after that which ran', 4n, false],
     ['one that began later', 10n, false],
   ])('%s', (_case, xid, sees) => {
-    expect(new Snapshot(text).sees(String(xid))).toBe(sees);
+    expect(new TransactionSnapshot(text).sees(String(xid))).toBe(sees);
   });
 });
 
 test('nothing was seen where nothing is known', () => {
-  expect(new Snapshot('').sees('5')).toBe(false);
+  expect(new TransactionSnapshot('').sees('5')).toBe(false);
 });

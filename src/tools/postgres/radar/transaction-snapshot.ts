@@ -3,7 +3,7 @@
 /** The log numbers transactions by their last 32 bits. */
 const CYCLE = 2n ** 32n;
 
-export class Snapshot {
+export class TransactionSnapshot {
   readonly #next: bigint;
   readonly #running: ReadonlySet<bigint>;
 
