@@ -1,6 +1,6 @@
 /** Limits under many hands: clients that race, replies that are lost, rows that are locked, tables that have grown. */
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { Ledger } from '../../src/ledger/index.js';
 import { breaker, DAYS, lease, spend, Tenant, token } from './limit-tenant.js';
 import { startProxy } from './proxy.js';
@@ -89,6 +89,39 @@ describe('at once', () => {
     for (const { held } of await ledger.limits.counters({ tenant: tenant.name })) expect(held).toBe(0);
     expect(await ledger.limits.holds({ tenant: tenant.name })).toEqual([]);
   });
+
+  test('an action that gives back what it asked for before locks that in no transaction with others, who lock in order', async () => {
+    const tenant = new Tenant(at);
+    const [first, kept] = [
+      { ...lease(20), limit: 'a' },
+      { ...lease(20), limit: 'b' },
+    ];
+    const admit = (name: string, ...holds: (typeof first)[]) =>
+      ledger.actions.admit(admission({ tenant: tenant.name, actionId: name }, { holds }));
+    await admit('again', first, kept);
+    const before = await deadlocks();
+    const [inOrder, inTheWay] = [await at.pool.connect(), await at.pool.connect()];
+    onTestFinished(() => [inOrder, inTheWay].forEach((client) => client.release(true)));
+    const lock = (client: pg.PoolClient, limit: string) =>
+      client.query('select from countersign.limit_counters where tenant = $1 and "limit" = $2 for update', [
+        tenant.name,
+        limit,
+      ]);
+    for (const client of [inOrder, inTheWay]) await client.query('begin');
+    await lock(inTheWay, 'b');
+    // These two come together, behind one that waits.
+    const waits = admit('waits', kept);
+    await someoneWaitsForLock(at.pool);
+    const [other, again] = [admit('other', kept), admit('again', kept)];
+    await lock(inOrder, 'a');
+    await inTheWay.query('commit');
+    await waits;
+    await other;
+    await lock(inOrder, 'b');
+    await inOrder.query('commit');
+    expect((await again).kind).toBe('admitted');
+    expect(await deadlocks()).toBe(before);
+  }, 20_000);
 
   test('one action admitted many times at once holds once', async () => {
     const tenant = new Tenant(at);
