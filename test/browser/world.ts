@@ -196,17 +196,15 @@ export async function startWorld({
       return window;
     },
     async logIn(who, { at = '/', anew = false, ...options } = {}) {
-      const own = anew || Object.keys(options).length > 0;
-      if (anew || !windows.has(who)) {
-        const window = await world.context(anew ? options : {});
-        const page = await throughLogin(window, who, at);
-        if (anew) return page;
+      if (anew) return throughLogin(await world.context(options), who, at);
+      let window = windows.get(who);
+      if (window === undefined) {
+        window = await world.context();
         windows.set(who, window);
-        if (!own) return page;
-        await page.close();
+        await (await throughLogin(window, who, at)).close();
       }
-      const known = windows.get(who) as BrowserContext;
-      const window = own ? await world.context({ ...options, storageState: await known.storageState() }) : known;
+      if (Object.keys(options).length > 0)
+        window = await world.context({ ...options, storageState: await window.storageState() });
       const page = await window.newPage();
       await page.goto(at);
       return page;

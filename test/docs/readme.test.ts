@@ -6,9 +6,9 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bundleFromFiles, compilePolicy, loadBundle } from '../../src/policy/index.js';
-import { encodeCredential, issueAgent } from '../../src/trust/index.js';
+import { issueAgent } from '../../src/trust/index.js';
 import { loadConfig } from '../../src/config/config.js';
-import { ROOT, startStack, STARTER, type Stack } from '../support/stack.js';
+import { agentEnvironment, ROOT, startStack, STARTER, type Stack } from '../support/stack.js';
 import { onSources, passesInVitest, programFrom, scratch } from './support.js';
 
 const readme = await readFile(path.join(ROOT, 'README.md'), 'utf8');
@@ -49,19 +49,9 @@ test('agent.ts', async () => {
     roles: ['read_write_user'],
     scopes: ['shop-db'],
   });
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    [await programFrom(folder, 'agent.ts', snippet('agent.ts'))],
-    {
-      cwd: ROOT,
-      env: {
-        ...process.env,
-        TEMPORAL_ADDRESS: stack.temporal.address,
-        TEMPORAL_NAMESPACE: stack.temporal.namespace,
-        COUNTERSIGN_AGENT: encodeCredential(credential),
-      },
-    },
-  );
+  const program = await programFrom(folder, 'agent.ts', snippet('agent.ts'));
+  const env = { ...process.env, ...agentEnvironment(stack, credential) };
+  const { stdout } = await promisify(execFile)(process.execPath, [program], { cwd: ROOT, env });
   expect(stdout).toMatch(/^success /);
   const { rows } = await stack.shop.query<{ plan: string }>('SELECT plan FROM customers WHERE id = 7');
   expect(rows[0]?.plan).toBe('pro');

@@ -7,8 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { argumentsFor } from '../../scripts/program.js';
 import type { Countersign } from '../../src/client/countersign.js';
 import { proposalDigest, signedProposalDigest } from '../../src/action/proposal.js';
-import { encodeCredential, issueAgent, signApproval, signProposal, type Credential } from '../../src/trust/index.js';
-import { ended, pending, ROOT, startStack, TENANT, type Stack } from '../support/stack.js';
+import { issueAgent, signApproval, signProposal, type Credential } from '../../src/trust/index.js';
+import { agentEnvironment, ended, pending, ROOT, startStack, TENANT, type Stack } from '../support/stack.js';
 
 let stack: Stack;
 let admin: Countersign;
@@ -72,12 +72,7 @@ test('two processes that start the same action at once make one effect', async (
       [...argumentsFor(path.join(ROOT, 'test/support/propose.ts')), JSON.stringify(proposal)],
       {
         cwd: ROOT,
-        env: {
-          ...process.env,
-          TEMPORAL_ADDRESS: stack.temporal.address,
-          TEMPORAL_NAMESPACE: stack.temporal.namespace,
-          COUNTERSIGN_AGENT: encodeCredential(credential),
-        },
+        env: { ...process.env, ...agentEnvironment(stack, credential) },
       },
     );
   const answers = (await Promise.all([propose(), propose()])).map(

@@ -10,8 +10,8 @@ import { installClientInto } from '../support/install.js';
 import { node22With, type Node22 } from '../support/node22.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
 import { ROOT } from '../support/root.js';
-import { encodeCredential, issueAgent } from '../../src/trust/index.js';
-import { TENANT } from '../support/stack.js';
+import { issueAgent } from '../../src/trust/index.js';
+import { agentEnvironment, TENANT } from '../support/stack.js';
 import { startAgentWorker } from './workflow-agent.js';
 import { ProcessLoop, PROGRAMS, type Placed } from './process-loop.js';
 
@@ -74,14 +74,11 @@ test("the document's example for Mastra runs, and waits for a person", async () 
 });
 
 test("the document's agent of the AI SDK that is a workflow is denied and does something else, and waits for a person", async () => {
-  const { address, namespace } = world.stack.temporal;
   const { keyring } = world.stack;
   const clerk = await issueAgent(keyring, { id: 'clerk', tenant: TENANT, roles: ['admin_user'], scopes: ['*'] });
   const worker = await startAgentWorker(node22, {
     ...placed.env,
-    TEMPORAL_ADDRESS: address,
-    TEMPORAL_NAMESPACE: namespace,
-    COUNTERSIGN_AGENT: encodeCredential(clerk),
+    ...agentEnvironment(world.stack, clerk),
   });
   const { temporal } = await world.stack.agentWith(clerk);
   const answer = (order: string): Promise<string> => {

@@ -17,6 +17,7 @@ import type { ReceiptClaims } from '../../src/action/receipt.js';
 import type { Tool } from '../../src/tools/tool.js';
 import { postgres } from '../../src/tools/index.js';
 import {
+  encodeCredential,
   generateKeyringFile,
   issueAgent,
   issueApprover,
@@ -89,6 +90,15 @@ export interface StackOptions {
 
 export function shopTool(url: string, more: Partial<Parameters<typeof postgres>[0]> = {}): Tool {
   return postgres({ name: 'shop-db', environment: 'production', url, ...more });
+}
+
+/** What an agent in a process of its own is told by its environment. */
+export function agentEnvironment({ temporal }: Stack, credential: Credential): Record<string, string> {
+  return {
+    TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_NAMESPACE: temporal.namespace,
+    COUNTERSIGN_AGENT: encodeCredential(credential),
+  };
 }
 
 /** `schema` is the SQL that makes the shop's database. */
