@@ -58,8 +58,8 @@ test('since is when an alert was recorded, and the time itself counts', async ()
   expect(await listed(`since=${encodeURIComponent(first.replace('Z', '+00:00'))}`)).toEqual(all);
   const later = new Date(Date.parse(latest ?? '') + 1).toISOString();
   expect(await listed(`since=${later}`)).toEqual([]);
-  // That of refunds-db was recorded later than that of orders-db, and both happened at the same time.
-  const second = all.find(({ source }) => source === 'refunds-db')?.foundAt ?? '';
+  // Those of refunds-db were recorded later than those of orders-db, each at a time of its own, and all happened at once.
+  const second = all.findLast(({ source }) => source === 'refunds-db')?.foundAt ?? '';
   const sinceSecond = await listed(`since=${second}`);
   expect(sinceSecond.filter(({ source }) => source === 'refunds-db')).toHaveLength(3);
 });

@@ -17,6 +17,8 @@ beforeAll(async () => {
 afterAll(() => testLedger.stop());
 
 const SECRET = 'nobody-else-may-read-this';
+/** An action of the other tenant, by a name that no id made at random can hold. */
+const THIRD = 'their-third-action';
 const delivery = {
   deliveryId: 'd-1',
   kind: 'asked',
@@ -45,7 +47,7 @@ const WAYS: Readonly<Record<string, (tenant: string) => Promise<unknown>>> = {
     (await ledger.approvalRequests.fingerprint(tenant)) === '0' ? undefined : SECRET,
   'ApprovalRequests.recordDecision': async (tenant) => {
     const { waitedSeconds, priorApprovals } = await ledger.approvalRequests.recordDecision(
-      yes({ tenant, actionId: 'a-3', shownDigest: token() }, SECRET),
+      yes({ tenant, actionId: THIRD, shownDigest: token() }, SECRET),
     );
     return waitedSeconds === 0 && priorApprovals === 0 ? undefined : SECRET;
   },
@@ -113,7 +115,7 @@ test("another tenant's rows never come back, nor change, whatever is asked", asy
   await ledger.deliveries.record({ ...delivery, tenant: theirs, actionId: 'a-1' });
   const ended = { tenant: theirs, actionId: 'a-2' };
   await recordOutcome(ledger, settlement(ended, { outcome: outcomeFor(ended, { reason: SECRET }) }));
-  await waits(ledger, { tenant: theirs, actionId: 'a-3' }, { revises: 'mine', reason: SECRET, summary: SECRET });
+  await waits(ledger, { tenant: theirs, actionId: THIRD }, { revises: 'mine', reason: SECRET, summary: SECRET });
   await recordOutcome(ledger, settlement({ tenant: ours, actionId: 'mine' }));
 
   const seen = async (): Promise<string> =>
@@ -129,7 +131,7 @@ test("another tenant's rows never come back, nor change, whatever is asked", asy
   const leaks: string[] = [];
   for (const [name, ask] of Object.entries(WAYS)) {
     const answer = JSON.stringify(await ask(ours)) ?? '';
-    if ([SECRET, theirs, 'a-3'].some((text) => answer.includes(text))) leaks.push(name);
+    if ([SECRET, theirs, THIRD].some((text) => answer.includes(text))) leaks.push(name);
   }
   expect(leaks).toEqual([]);
   expect(await seen()).toBe(before);
