@@ -26,7 +26,7 @@ const ASKED = {
   noes: 'dba, denials=2',
   pair: 'dba; security, quorum=2',
   two: 'dba, quorum=2',
-  escalated: 'dba, remind=1s, escalate=2s:lead',
+  escalated: 'dba, remind=1s, escalate=5s:lead',
   own: 'dba, self',
   keyed: 'dba, passkey',
   brief: 'dba, ttl=2s',
@@ -226,7 +226,7 @@ describe('an escalation', () => {
     const lead = await person('lead');
     await expect(stack.decide(action, lead)).rejects.toMatchObject({
       code: 'APPROVAL_FORBIDDEN',
-      message: expect.stringMatching(/may not decide yet: it is escalated to them in [12] s/) as string,
+      message: expect.stringMatching(/may not decide yet: it is escalated to them in [1-5] s/) as string,
     });
     await expect(stack.decide(action, lead, 'deny', 'no')).rejects.toMatchObject({ code: 'APPROVAL_FORBIDDEN' });
 
@@ -245,13 +245,11 @@ describe('an escalation', () => {
       ({ pending: waits }) => waits?.escalated !== undefined,
     );
     expect(view.pending?.escalated).toEqual(['lead']);
-    const waited = Date.now() - Date.parse(action.pending.since ?? '');
-    expect(waited).toBeGreaterThanOrEqual(2000);
-    expect(waited).toBeLessThan(4000);
+    expect(Date.now() - Date.parse(action.pending.since ?? '')).toBeGreaterThanOrEqual(5000);
     expect(await effects('escalated')).toBe(0);
     const reply = await stack.decide(action, lead);
     expect(reply).toMatchObject({ state: 'approved' });
-    expect(reply.recorded.waitedSeconds).toBeGreaterThanOrEqual(2);
+    expect(reply.recorded.waitedSeconds).toBeGreaterThanOrEqual(5);
     expect((await action.outcome()).status).toBe('success');
   });
 

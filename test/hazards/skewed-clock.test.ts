@@ -158,7 +158,7 @@ test('the worker says so in its log and in the ledger, where doctor finds it', a
           .flatMap(({ clockAheadMs = [] }) => clockAheadMs),
       (found) => found.length === 1,
     );
-    expect(Math.abs(ahead - 600_000)).toBeLessThan(5_000);
+    expect(Math.abs(ahead - 600_000)).toBeLessThan(30_000);
     expect(logged.filter(({ alarm }) => alarm === 'clock_off')).toHaveLength(1);
   } finally {
     vi.useRealTimers();

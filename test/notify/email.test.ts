@@ -32,7 +32,7 @@ const channel = (more: Partial<EmailOptions> = {}) =>
     host: '127.0.0.1',
     port: server.port,
     ca: `file:${TLS}ca.pem`,
-    timeoutMs: 3000,
+    timeoutMs: 20_000,
     ...more,
   });
 
@@ -143,7 +143,7 @@ describe('a server', () => {
       to: ['b@example.com'],
       host: '127.0.0.1',
       port: server.port,
-      timeoutMs: 3000,
+      timeoutMs: 20_000,
       ...others,
     });
     await expect(untrusting.deliver(notice(), delivery())).rejects.toMatchObject({

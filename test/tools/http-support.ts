@@ -17,7 +17,7 @@ export function toolOn(baseUrl: string, options: Partial<HttpOptions> = {}): Too
     baseUrl,
     operations: OPERATIONS,
     allow: { loopback: true },
-    limits: { totalMs: 2_000 },
+    limits: { totalMs: 15_000 },
     ...options,
   });
 }

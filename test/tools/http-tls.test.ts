@@ -46,7 +46,7 @@ async function secureService({ cert = 'server', mutual = false, maxVersion = 'TL
     seen,
     tool: (tls: TlsOptions, options: Partial<HttpOptions> = {}) => {
       // An identity that is not proved is no better a minute later.
-      const brief = { limits: { totalMs: 500 }, sends: { max: 20, withinMs: 1_000 } };
+      const brief = { limits: { totalMs: 15_000 }, sends: { max: 20, withinMs: 1_000 } };
       const tool = toolOn(`https://localhost:${port}`, { operations: PAY, tls, ...brief, ...options });
       closing.push(() => tool.close());
       return tool;

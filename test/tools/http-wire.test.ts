@@ -35,7 +35,7 @@ describe('an effect that was never sent', () => {
   test('to a service that refuses connections is unavailable', async () => {
     const tool = toolOn(`http://127.0.0.1:${await freePort()}`, {
       operations: PAY,
-      limits: { totalMs: 300 },
+      limits: { totalMs: 5_000 },
       sends: BRIEFLY,
     });
     closing.push(() => tool.close());
@@ -49,7 +49,7 @@ describe('an effect that was never sent', () => {
     const tool = toolOn('https://payments.example', {
       operations: PAY,
       lookup,
-      limits: { totalMs: 300 },
+      limits: { totalMs: 5_000 },
       sends: BRIEFLY,
     });
     closing.push(() => tool.close());
@@ -151,7 +151,7 @@ describe('an effect that was sent and has no complete response is unknown', () =
 
   test.each(Object.entries(faults))('%s', async (_name, fault) => {
     const { tool, effects } = await faulty(fault, {
-      limits: { totalMs: 1_000, headersMs: 700, bodyMs: 700, bodyBytes: 4_096 },
+      limits: { totalMs: 3_000, headersMs: 2_000, bodyMs: 2_000, bodyBytes: 4_096 },
     });
     const error = await expectCode(execute(tool, INPUT), 'EFFECT_UNKNOWN');
     expect(error.retryable).toBe(false);
@@ -167,7 +167,7 @@ describe('an effect that was sent and has no complete response is unknown', () =
   ])('%s: the reason is %s', async (name, reason) => {
     const fault = faults[name];
     if (fault === undefined) throw new Error(name);
-    const { tool } = await faulty(fault, { limits: { totalMs: 1_000, bodyBytes: 4_096 } });
+    const { tool } = await faulty(fault, { limits: { totalMs: 3_000, bodyBytes: 4_096 } });
     expect((await expectCode(execute(tool, INPUT), 'EFFECT_UNKNOWN')).message).toContain(reason);
   });
 

@@ -188,7 +188,7 @@ describe('a server that cannot be trusted', () => {
     closing.push(remove);
     pins = pinsIn(folder);
     const options = { name: 'notes', server: notesProcess(notes), tools, reads };
-    tool = await opened({ ...options, limits: { callMs: 3_000 } }, pins);
+    tool = await opened({ ...options, limits: { callMs: 6_000 } }, pins);
   });
 
   test.for([
