@@ -1,4 +1,5 @@
 /** Versions of the workers of a deployment, as the Temporal server keeps them: which one new tasks go to, and moving that on. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import type { Client } from '@temporalio/client';
 import { asCountersignError, CountersignError } from '../action/errors.js';
@@ -53,29 +54,44 @@ const STATUSES: readonly DeploymentVersion['status'][] = [
 /** What is asked of a client: workers have one over a connection of their own kind. */
 type ServedClient = Pick<Client, 'workflowService' | 'options'>;
 
+/** The server hears of each task queue that a version polls a while after its workers have started: so long it is asked again. Milliseconds. */
+const HEARD_WITHIN_MS = 30_000;
+const ASK_AGAIN_MS = 500;
+
 /**
- * Has new tasks go to the workers of this version: those of new workflows, and those of open ones that move on with every upgrade.
+ * Has new tasks go to the workers of this version: those of new workflows, and those of open ones that move on with every upgrade. Waits up
+ * to 30 seconds for the server to have heard of all that the version's workers poll.
  *
  * @throws CountersignError NOT_FOUND where no worker of the version has polled; CONFIG_INVALID where one of its task queues has no worker
  *   of the version, or the server knows no deployments
  */
 export async function promote(client: ServedClient, name: string, buildId: string): Promise<void> {
-  try {
-    await client.workflowService.setWorkerDeploymentCurrentVersion({
-      namespace: client.options.namespace,
-      deploymentName: name,
-      buildId,
-      identity: 'countersign',
-    });
-  } catch (error) {
-    if (grpcCode(error) !== status.NOT_FOUND) throw refused(name, error);
-    throw new CountersignError('NOT_FOUND', `No worker of the version ${buildId} of ${name} has polled yet.`, {
-      field: 'buildId',
-      expected: 'a version that `countersign deployment show` lists',
-      fix: 'Start its workers first, and then promote it.',
-      cause: error,
-    });
+  const deadline = performance.now() + HEARD_WITHIN_MS;
+  for (;;) {
+    try {
+      await client.workflowService.setWorkerDeploymentCurrentVersion({
+        namespace: client.options.namespace,
+        deploymentName: name,
+        buildId,
+        identity: 'countersign',
+      });
+      return;
+    } catch (error) {
+      const code = grpcCode(error);
+      if (code === status.NOT_FOUND) throw notPolled(name, buildId, error);
+      if (code !== status.FAILED_PRECONDITION || performance.now() > deadline) throw refused(name, error);
+      await delay(ASK_AGAIN_MS);
+    }
   }
+}
+
+function notPolled(name: string, buildId: string, cause: unknown): CountersignError {
+  return new CountersignError('NOT_FOUND', `No worker of the version ${buildId} of ${name} has polled yet.`, {
+    field: 'buildId',
+    expected: 'a version that `countersign deployment show` lists',
+    fix: 'Start its workers first, and then promote it.',
+    cause,
+  });
 }
 
 function refused(name: string, error: unknown): CountersignError {

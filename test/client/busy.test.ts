@@ -3,6 +3,7 @@ import { createServer } from 'node:http2';
 import { status } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Countersign } from '../../src/client/countersign.js';
+import { promote } from '../../src/client/deployment.js';
 import { issueAgent } from '../../src/trust/index.js';
 import { RECONCILE_SCHEDULE } from '../../src/worker/temporal-side.js';
 import { startGrpcProxy, type GrpcAnswer, type GrpcProxy } from '../support/grpc-proxy.js';
@@ -109,4 +110,18 @@ describe('a worker that starts', () => {
     }
     expect([...late.keys()]).toEqual(['CreateSchedule', 'DescribeWorkerDeployment', 'UpdateSchedule']);
   });
+});
+
+test('a version is promoted once the server has heard of all that its workers poll', async () => {
+  const temporal = { ...stack.temporal, taskQueue: 'heard' };
+  const worker = await stack.startWorker({ temporal, deployment: { name: 'heard' } });
+  const { buildId = '' } = worker.version ?? {};
+  let unheard = 0;
+  busy = (method) =>
+    method === 'SetWorkerDeploymentCurrentVersion' && unheard++ < 2
+      ? { status: status.FAILED_PRECONDITION, message: 'missing active task queues' }
+      : undefined;
+  await promote(client.temporal, 'heard', buildId);
+  expect(unheard).toBe(3);
+  await worker.stop();
 });
